@@ -1,0 +1,60 @@
+"""Next best action in pharma: what to say to whom, and why."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    "Engagement": "nba.tables",
+    "NextBestAction": "nba.recommender",
+    "load": "nba.recommender",
+    "Plan": "nba.plan",
+    "Response": "nba.features",
+    "Occurrence": "nba.features",
+    "EngagementFeatures": "nba.features",
+    "PairPropensity": "nba.models",
+    "SegmentBaseline": "nba.models",
+    "Log": "nba.store",
+    "NBAError": "nba.errors",
+    "NBAWarning": "nba.errors",
+}
+_ROOMS = (
+    "artifact",
+    "assess",
+    "contracts",
+    "errors",
+    "evaluation",
+    "explain",
+    "features",
+    "guardrails",
+    "history",
+    "models",
+    "plan",
+    "policies",
+    "recommender",
+    "simulate",
+    "store",
+    "tables",
+)
+
+__all__ = ["__version__", *_NAMES, *_ROOMS]
+
+if TYPE_CHECKING:
+    from nba.errors import NBAError as NBAError
+    from nba.errors import NBAWarning as NBAWarning
+
+
+def __getattr__(name: str) -> Any:
+    """Hand out a public name the first time it is asked for (PEP 562)."""
+    if name in _NAMES:
+        return getattr(import_module(_NAMES[name]), name)
+    if name in _ROOMS:
+        return import_module(f"nba.{name}")
+    raise AttributeError(f"module 'nba' has no attribute {name!r}; it has: {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,445 @@
+"""What the rooms promise each other, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Ints: TypeAlias = NDArray[np.integer[Any]]
+Bools: TypeAlias = NDArray[np.bool_]
+Strings: TypeAlias = NDArray[np.object_]
+Columns: TypeAlias = Mapping[str, NDArray[Any]]
+"""A table as plain arrays: texts as object arrays ("" where missing), moments as int64 seconds UTC."""
+
+State: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
+"""What a room gives to be saved: plain JSON and plain arrays."""
+
+DAY = 86_400
+FOREVER = 2**62
+"""Stands for "no end" in columns of moments (an empty expiry)."""
+NEVER = -(2**62)
+"""Stands for "no moment" in columns of moments (an empty start)."""
+
+
+class Action(NamedTuple):
+    """A (channel, content) pair: what is said, and through what."""
+
+    channel: str
+    content: str
+
+    def __str__(self) -> str:
+        return f"{self.channel} / {self.content}" if self.content else self.channel
+
+
+DO_NOTHING = Action("do_nothing", "")
+"""Always a candidate, always eligible; chosen alone it is an abstention."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What one number about an HCP means, and who may see it.
+
+    Attributes
+    ----------
+    name : unique within a feature set; stable across versions
+    label : what a person calls it
+    unit : "count", "share", "days", "per day", "flag", "number"
+    family : behavioural, clinical or contextual
+    visibility : who may see it, or anything that lets it be inferred
+    group : the human reason it belongs to; contributions of a group are summed
+    window_days : how far back it looks; None is the whole history
+    wording : template key in the reviewed template book
+    key : the value of the table column it is about ("approved_email"); "" is none
+    """
+
+    name: str
+    label: str
+    unit: str = "number"
+    family: Literal["behavioural", "clinical", "contextual"] = "behavioural"
+    visibility: Literal["rep", "hq", "restricted"] = "rep"
+    group: str = ""
+    window_days: int | None = None
+    wording: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The counts behind one feature of one HCP: "5 of 10 in 90 days".
+
+    ``of`` is None where there is no denominator; ``days_ago`` is set for recencies.
+    """
+
+    count: int
+    of: int | None = None
+    days_ago: float | None = None
+
+
+@dataclass(frozen=True)
+class Facet:
+    """One thing known about an HCP, with how well it is known."""
+
+    name: str
+    value: float | str | None
+    n: float = 0.0
+    interval: tuple[float, float] | None = None
+    status: Literal["ok", "prior_only", "confounded", "not_available"] = "ok"
+
+
+@dataclass(frozen=True)
+class Design:
+    """Feature rows as models see them: shared HCP columns, and each request's own view.
+
+    A *request* asks for one pair at one (HCP, moment) row. A grid of n rows and K pairs has
+    n * K requests in row-major order.
+
+    Attributes
+    ----------
+    shared : (n_rows, n_shared), one row a (HCP, moment); NaN where not defined
+    own : (n_requests, n_own), the pair's own channel's, topic's and content's columns
+    row : (n_requests,) index into ``shared``, never decreasing
+    pair : (n_requests,) index into ``actions``
+    actions : the pairs, K of them, without DO_NOTHING
+    groups : for each pair the groups it is shrunk to, its channel first: ("channel=email", "topic=HF")
+    """
+
+    shared: Floats
+    own: Floats
+    row: Ints
+    pair: Ints
+    actions: tuple[Action, ...]
+    groups: tuple[tuple[str, ...], ...]
+    shared_features: tuple[Feature, ...]
+    own_features: tuple[Feature, ...]
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """All columns a pair's model sees, shared first."""
+        return self.shared_features + self.own_features
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Training rows: who, when, which pair, and what came of it.
+
+    Attributes
+    ----------
+    hcp : (n,) str
+    at : (n,) int64 seconds, the moment features are read as of
+    pair : (n,) index into ``actions``
+    y : (n,) float64, 0 or 1
+    actions : the pairs
+    censored : rows left out because their window was still open
+    selection_prob : (n,) logged selection probability, NaN where none was logged
+    """
+
+    hcp: Strings
+    at: Ints
+    pair: Ints
+    y: Floats
+    actions: tuple[Action, ...]
+    censored: int
+    selection_prob: Floats
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The HCP x action combinations that channel, country and language allow, at a moment.
+
+    Attributes
+    ----------
+    hcps : (n,) str, sorted, unique
+    actions : K actions; ``actions[0]`` is DO_NOTHING
+    allowed : (n, K) bool; column 0 is all true
+    at, valid_until : int seconds UTC; a decision holds from ``at`` to ``valid_until``
+    """
+
+    hcps: Strings
+    actions: tuple[Action, ...]
+    allowed: Bools
+    at: int
+    valid_until: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """What guardrails may read about the candidates, already as of their moment.
+
+    Attributes
+    ----------
+    hcps : columns of the hcp table, one row per ``Candidates.hcps`` in the same order
+    content, channels : the whole tables
+    consent : the whole table, or None when there is none (rules about time are the guardrail's)
+    touches : row (index into hcps), ts, channel, content_id, pending (bool): every outbound touch
+        known strictly before the moment, and every decision already handed out and not yet sent
+    """
+
+    hcps: Columns
+    content: Columns
+    channels: Columns
+    consent: Columns | None
+    touches: Columns
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one rule says of every candidate.
+
+    Attributes
+    ----------
+    rule : the guardrail's code, "frequency_cap"
+    reason : (n, K) int8, 0 is eligible, else an index into ``reasons``
+    reasons : reason codes; ``reasons[0]`` is ""
+    facts : arrays that broadcast to (n, K): what the card may say ("contacts", "cap", "since")
+    note : a first line for the funnel where the rule acts on missing tables, else ""
+    """
+
+    rule: str
+    reason: NDArray[np.int8]
+    reasons: tuple[str, ...]
+    facts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def eligible(self) -> Bools:
+        return self.reason == 0
+
+    def fact(self, row: int, action: int) -> dict[str, Any]:
+        """The facts about one candidate, as plain values."""
+        shape = self.reason.shape
+        return {name: np.broadcast_to(values, shape)[row, action].item() if values.dtype != object
+                else np.broadcast_to(values, shape)[row, action] for name, values in self.facts.items()}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How likely each HCP responds to each action, and how well that is known.
+
+    Attributes
+    ----------
+    margin : (n, K) calibrated log-odds of the mean; -inf for DO_NOTHING
+    spread : (n, K) standard deviation of the margin; 0 for DO_NOTHING
+    n : (K,) training rows of the pair
+    prior_only : (K,) True where the pair had no training row of its own
+    """
+
+    margin: Floats
+    spread: Floats
+    n: Floats
+    prior_only: Bools
+
+    @property
+    def propensity(self) -> Floats:
+        """(n, K) probabilities in [0, 1]."""
+        with np.errstate(over="ignore"):
+            result: Floats = 1.0 / (1.0 + np.exp(-self.margin))
+        return result
+
+
+@dataclass(frozen=True)
+class Term:
+    """One factor of the priority, broadcastable to (n, K); costs are subtracted, in value units."""
+
+    name: str
+    factor: Floats
+    kind: Literal["times", "minus"] = "times"
+
+
+@dataclass(frozen=True)
+class Pmf:
+    """How likely each action is to be chosen; every row sums to one over its eligible actions.
+
+    Attributes
+    ----------
+    probs : (n, K) selection probabilities, exactly 0 where not eligible
+    priorities : (n, K), -inf where not eligible
+    eligible : (n, K) bool
+    explore : share of the probability that is spread evenly over the eligible
+    """
+
+    probs: Floats
+    priorities: Floats
+    eligible: Bools
+    explore: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One action an HCP, drawn from exactly the logged probabilities.
+
+    Attributes
+    ----------
+    action : (n,) index into the candidates' actions
+    selection_prob : (n,) the pmf's entry at ``action``, bit-equal
+    draw : (n,) the keyed uniform number in [0, 1) that chose it
+    explored : (n,) True where the action is not the one of highest priority
+    """
+
+    action: Ints
+    selection_prob: Floats
+    draw: Floats
+    explored: Bools
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """Exact parts of margins: ``base + values.sum(axis=1)`` equals ``margin``.
+
+    Attributes
+    ----------
+    base : (m,) log-odds where every feature stands at its reference
+    values : (m, n_features) log-odds
+    margin : (m,)
+    features : what the columns mean
+    """
+
+    base: Floats
+    values: Floats
+    margin: Floats
+    features: tuple[Feature, ...]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One human reason: a group of features, its exact log-odds, and the words that may be shown.
+
+    ``sign`` is +1 or -1 and always that of ``log_odds``; ``text`` is "" where nothing may be said.
+    """
+
+    group: str
+    log_odds: float
+    sign: int
+    text: str
+    visibility: Literal["rep", "hq", "restricted"]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Everything needed to replay and audit one decision.
+
+    Plain values only, so that it is JSON without loss: moments are int seconds UTC.
+    """
+
+    decision_id: str
+    batch_id: str
+    hcp_id: str
+    decided_at: int
+    valid_until: int
+    action: Action
+    document_number: str
+    version: str
+    propensity: float | None
+    spread: float | None
+    n: float
+    prior_only: bool
+    terms: dict[str, float]
+    priority: float
+    selection_prob: float
+    explored: bool
+    draw: float
+    eligible: tuple[tuple[Action, float], ...]
+    removed: tuple[tuple[Action, str], ...]
+    facts: dict[str, dict[str, Any]]
+    reasons: tuple[Reason, ...]
+    holdout: str
+    policy: str
+    model_digest: str
+    features_digest: str
+    horizon_days: float
+    seed: int
+    stream: str
+    waivers: tuple[str, ...] = ()
+
+
+OutcomeState = Literal["pending", "rewarded", "expired", "censored", "void"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one decision. Only rewarded (1) and expired (0) are learned from."""
+
+    decision_id: str
+    hcp_id: str
+    decided_at: int
+    action: Action
+    state: OutcomeState
+    reward: float | None
+    selection_prob: float
+    touched_at: int | None = None
+    """When the suggested touch was made; None while there is none."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Outcomes with the engagement they were joined from, so that features can be read as of then."""
+
+    rows: tuple[Outcome, ...]
+    engagement: Any
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __add__(self, other: Outcomes) -> Outcomes:
+        return Outcomes(rows=self.rows + other.rows, engagement=self.engagement)
+
+    def counts(self) -> dict[str, int]:
+        """How many decisions are in each state."""
+        states = [row.state for row in self.rows]
+        return {state: states.count(state) for state in sorted(set(states))}
+
+
+@runtime_checkable
+class Guardrail(Protocol):
+    """A rule that removes candidates; one method, no state that changes."""
+
+    code: str
+
+    def check(self, candidates: Candidates, context: Context) -> Verdict:
+        """Say of every candidate whether it may be chosen, and why not."""
+        ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Turns the priorities of the eligible into a probability for each."""
+
+    explore: float
+
+    def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
+        """(n, K) non-negative weights summing to one over the eligible of each row."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A model of how likely each pair gets a response."""
+
+    def fit(self, design: Design, y: Floats, *, at: Ints | None = None) -> Any: ...
+
+    def score(self, design: Design) -> tuple[Floats, Floats]:
+        """(margin, spread) of each request, on the calibrated log-odds scale."""
+        ...
+
+    def contributions(self, design: Design) -> Contributions:
+        """The exact parts of each request's calibrated margin."""
+        ...
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """Says how far a long step is; ``None`` is silence."""
+
+    def __call__(self, step: str, done: int, total: int) -> None: ...
+
+
+def as_actions(pairs: Sequence[tuple[str, str]]) -> tuple[Action, ...]:
+    """Actions from plain (channel, content) tuples."""
+    return tuple(Action(channel, content) for channel, content in pairs)
