@@ -132,8 +132,8 @@ class Labels:
 
     Attributes
     ----------
-    hcp : (n,) str
-    at : (n,) int64 seconds, the moment features are read as of
+    hcps, at : (n_rows,) who, and the moment (int64 seconds) features are read as of
+    row : (n,) index into them, never decreasing
     pair : (n,) index into ``actions``
     y : (n,) float64, 0 or 1
     actions : the pairs
@@ -141,13 +141,17 @@ class Labels:
     selection_prob : (n,) logged selection probability, NaN where none was logged
     """
 
-    hcp: Strings
+    hcps: Strings
     at: Ints
+    row: Ints
     pair: Ints
     y: Floats
     actions: tuple[Action, ...]
     censored: int
     selection_prob: Floats
+
+    def __len__(self) -> int:
+        return len(self.row)
 
 
 @dataclass(frozen=True)
@@ -400,7 +404,10 @@ class Outcomes:
 class Guardrail(Protocol):
     """A rule that removes candidates; one method, no state that changes."""
 
-    code: str
+    @property
+    def code(self) -> str:
+        """The rule's name in verdicts, funnels and receipts: "frequency_cap"."""
+        ...
 
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Say of every candidate whether it may be chosen, and why not."""
@@ -411,7 +418,10 @@ class Guardrail(Protocol):
 class Policy(Protocol):
     """Turns the priorities of the eligible into a probability for each."""
 
-    explore: float
+    @property
+    def explore(self) -> float:
+        """The share of the probability that is spread evenly over the eligible."""
+        ...
 
     def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
         """(n, K) non-negative weights summing to one over the eligible of each row."""
@@ -422,7 +432,9 @@ class Policy(Protocol):
 class Scorer(Protocol):
     """A model of how likely each pair gets a response."""
 
-    def fit(self, design: Design, y: Floats, *, at: Ints | None = None) -> Any: ...
+    def fit(self, design: Design, y: Floats, *, at: Ints | None = None) -> Any:
+        """Learn from requests and what came of them; ``at`` (n_requests,) allows splits in time."""
+        ...
 
     def score(self, design: Design) -> tuple[Floats, Floats]:
         """(margin, spread) of each request, on the calibrated log-odds scale."""

@@ -1,0 +1,290 @@
+"""The feature language: what can be asked of a history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+from nba.contracts import DAY, Evidence, Feature, Floats
+from nba.errors import ArgumentError
+from nba.history import BetaPrior, Op
+
+Of: TypeAlias = str
+"""Which events: "touches", "engagements", "responses", "inbound", or one outcome such as "clicked"."""
+
+By: TypeAlias = str | None
+"""Per which key: "channel", "topic", "content", "pair", any content tag, or None for all events at once."""
+
+_PLURAL = {"touches": "contacts", "engagements": "engagements", "responses": "responses", "inbound": "own visits"}
+SPARSE = ("content", "pair")
+"""Keys an HCP meets few of: they exist only as a view of the action's own key."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One raw block of the kernel that a declared measure is made of."""
+
+    op: Op
+    of: Of
+    span: int = 0
+    ends: Of | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryMeasure:
+    """What all measures of engagement histories share.
+
+    Parameters
+    ----------
+    of : which events are meant
+    by : one column per value of this key; None is one column for all
+    own : look only at the key of the action in question (its channel, topic, content or pair)
+    """
+
+    of: Of = "engagements"
+    by: By = None
+    own: bool = False
+    unit: ClassVar[str] = "count"
+
+    def __post_init__(self) -> None:
+        if self.by in SPARSE and not self.own:
+            raise ArgumentError(
+                f"{type(self).__name__}(by={self.by!r}) would cost a column per {self.by}. "
+                "Declare it with own=True: the action's own key is then looked up."
+            )
+        if self.own and self.by is None:
+            raise ArgumentError(f"{type(self).__name__}(own=True) needs by=: the key of the action to look at.")
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        raise NotImplementedError
+
+    @property
+    def days(self) -> int | None:
+        return None
+
+    def combine(self, parts: Sequence[Floats], priors: Sequence[BetaPrior]) -> Floats:
+        """Values from the raw blocks; ``priors`` has one entry per column (used by rates alone)."""
+        return parts[0]
+
+    def evidence(self, parts: Sequence[float]) -> Evidence:
+        """The counts behind one value."""
+        return Evidence(count=round(parts[0]))
+
+    def name(self, key: str) -> str:
+        """The column's name, stable across versions: count(touches, channel=email, 30d)."""
+        where = f"own {self.by}" if self.own else f"{self.by}={key}" if self.by else "all"
+        return f"{type(self).__name__.lower()}({self.of}, {where}{self._tail()})"
+
+    def _tail(self) -> str:
+        return f", {self.days}d" if self.days is not None else ""
+
+    def describe(self, key: str) -> Feature:
+        """What the column for a key means."""
+        return Feature(
+            name=self.name(key),
+            label=self._label(key),
+            unit=self.unit,
+            family="behavioural",
+            visibility="rep",
+            group=self._group(),
+            window_days=self.days,
+            wording=type(self).__name__.lower(),
+            key=key,
+        )
+
+    def _label(self, key: str) -> str:
+        what = _PLURAL.get(self.of, self.of)
+        if self.own:
+            place = {"channel": "by this channel", "content": "with this content", "pair": "with this content by this channel"}
+            return f"{what} {place.get(self.by or '', f'on this {self.by}')}"
+        if self.by == "channel":
+            return f"{what} by {key.replace('_', ' ')}"
+        return f"{what} on {key}" if self.by else what
+
+    def _group(self) -> str:
+        if self.of == "touches":
+            return "content_history" if self.by in SPARSE else "contact_pressure"
+        if self.by in SPARSE:
+            return "content_history"
+        if self.by is None:
+            return "overall_engagement"
+        if self.by == "channel":
+            return "channel_response" if self.own else "other_channels"
+        return f"{self.by}_interest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count(HistoryMeasure):
+    """How many events fell into the last ``window_days`` (None: ever)."""
+
+    window_days: int | None = None
+
+    @property
+    def days(self) -> int | None:
+        return self.window_days
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(Op.COUNT, self.of, _span(self.window_days)),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate(HistoryMeasure):
+    """Share of touches that were answered, shrunk to what all HCPs do.
+
+    (responses + strength * mean) / (touches + strength), mean and strength learned in fit.
+    """
+
+    of: Of = "responses"
+    window_days: int | None = None
+    unit: ClassVar[str] = "share"
+
+    @property
+    def days(self) -> int | None:
+        return self.window_days
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        span = _span(self.window_days)
+        return (Part(Op.COUNT, self.of, span), Part(Op.COUNT, "touches", span))
+
+    def combine(self, parts: Sequence[Floats], priors: Sequence[BetaPrior]) -> Floats:
+        mean = np.array([p.mean for p in priors])
+        strength = np.array([p.strength for p in priors])
+        answered = np.minimum(parts[0], parts[1])
+        rates: Floats = (answered + strength * mean) / (parts[1] + strength)
+        return rates
+
+    def evidence(self, parts: Sequence[float]) -> Evidence:
+        return Evidence(count=round(min(parts)), of=round(parts[1]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recency(HistoryMeasure):
+    """Days since the latest event; missing where there was none."""
+
+    unit: ClassVar[str] = "days"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(Op.RECENCY, self.of),)
+
+    def evidence(self, parts: Sequence[float]) -> Evidence:
+        never = bool(np.isnan(parts[0]))
+        return Evidence(count=0 if never else 1, days_ago=None if never else float(parts[0]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decayed(HistoryMeasure):
+    """Events, each counting 2 ** (-age / half-life)."""
+
+    half_life_days: int = 30
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(Op.DECAYED, self.of, self.half_life_days * DAY),)
+
+    def _tail(self) -> str:
+        return f", half-life {self.half_life_days}d"
+
+    def evidence(self, parts: Sequence[float]) -> Evidence:
+        return Evidence(count=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streak(HistoryMeasure):
+    """Touches since the latest response: how often in a row nothing came back."""
+
+    of: Of = "touches"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(Op.STREAK, self.of, ends="responses"),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribute:
+    """A column of the hcp table: one flag per frequent value, or the number itself.
+
+    Parameters
+    ----------
+    column : of the hcp table
+    min_hcps : values that fewer HCPs share have no flag of their own
+    visibility : "restricted" is set to missing for HCPs who opted out of prescriber data (PDRP)
+    """
+
+    column: str
+    min_hcps: int = 20
+    visibility: Literal["rep", "hq", "restricted"] = "rep"
+
+    def describe(self, key: str) -> Feature:
+        """What the column for a value means."""
+        label = self.column.replace("_", " ")
+        return Feature(
+            name=f"attribute({self.column}={key})" if key else f"attribute({self.column})",
+            label=f"{label} {key}" if key else label,
+            unit="flag" if key else "number",
+            family="contextual",
+            visibility=self.visibility,
+            group="profile",
+            wording="attribute",
+            key=key,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Whether the content is made for this HCP: their ``column`` is among its ``audience``."""
+
+    column: str = "specialty"
+    audience: str = "audience_specialty"
+
+    def describe(self) -> Feature:
+        """What the column means."""
+        return Feature(
+            name=f"fit({self.column}, {self.audience})",
+            label=f"{self.column} and the content's main audience",
+            unit="flag",
+            family="contextual",
+            group="audience_fit",
+            wording="fit",
+        )
+
+
+Declared: TypeAlias = HistoryMeasure | Attribute | Fit
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Count, Rate, Recency, Decayed, Streak, Attribute, Fit)
+}
+
+
+def to_json(measure: Declared) -> dict[str, Any]:
+    """A declared measure as plain JSON."""
+    return {"kind": type(measure).__name__, **asdict(measure)}
+
+
+def from_json(plain: dict[str, Any]) -> Declared:
+    """The declared measure that :func:`to_json` wrote.
+
+    Examples
+    --------
+    >>> from_json(to_json(Count(of="touches", window_days=30))) == Count(of="touches", window_days=30)
+    True
+    """
+    kind = _KINDS.get(plain.get("kind", ""))
+    if kind is None:
+        raise ArgumentError(f"Feature kind {plain.get('kind')!r} is not known; known are {sorted(_KINDS)}.")
+    measure: Declared = kind(**{name: value for name, value in plain.items() if name != "kind"})
+    return measure
+
+
+def _span(window_days: int | None) -> int:
+    if window_days is None:
+        return 200 * 365 * DAY
+    if window_days < 1:
+        raise ArgumentError(f"window_days is {window_days}; expected 1 or more, or None for the whole history.")
+    return window_days * DAY

@@ -1,0 +1,157 @@
+"""Engagement events as codes, ready for the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nba.contracts import Action, Bools, Columns, Strings
+from nba.history import Histories
+from nba.history.touches import is_success
+
+TAGS = ("topic", "format", "content_type", "purpose", "depth_level", "product_id")
+"""Content tags that new content borrows its level from."""
+
+
+@dataclass(frozen=True)
+class Events:
+    """Interactions in the kernel's order, with what each is about looked up once.
+
+    Attributes
+    ----------
+    histories : times and order
+    interactions : canonical columns, in their own order
+    content, channels : the whole tables
+    """
+
+    histories: Histories
+    interactions: Columns
+    content: Columns
+    channels: Columns
+    _cells: dict[Any, NDArray[np.int32]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_columns(cls, interactions: Columns, *, content: Columns, channels: Columns) -> Events:
+        return cls(Histories.from_columns(interactions), interactions, content, channels)
+
+    def cells(self, by: str | None, of: str, keys: Sequence[Any], *, name: Any = None) -> NDArray[np.int32]:
+        """Each event's place among ``keys``; -1 where it is no such event or has another key."""
+        cache = (by, of, name)
+        if cache not in self._cells:
+            met, codes = self._codes(by)
+            place = {key: i for i, key in enumerate(keys)}
+            target = np.fromiter((place.get(key, -1) for key in met), dtype=np.int32, count=len(met))
+            found = target[codes] if len(met) else np.full(len(codes), -1, dtype=np.int32)
+            self._cells[cache] = np.where(self._flag(of), found, np.int32(-1))[self.histories.order]
+        return self._cells[cache]
+
+    def _codes(self, by: str | None) -> tuple[list[Any], NDArray[np.int64]]:
+        """The distinct keys met, and each event's index among them."""
+        if by not in self._by:
+            self._by[by] = self._encode(by)
+        return self._by[by]
+
+    @cached_property
+    def _by(self) -> dict[str | None, tuple[list[Any], NDArray[np.int64]]]:
+        return {}
+
+    def _encode(self, by: str | None) -> tuple[list[Any], NDArray[np.int64]]:
+        columns = self.interactions
+        n = len(columns["ts"])
+        if by is None:
+            return [""], np.zeros(n, dtype=np.int64)
+        if by in ("channel", "content"):
+            return _factorize(columns["channel" if by == "channel" else "content_id"])
+        if by == "pair":
+            channels, channel = self._codes("channel")
+            contents, content = self._codes("content")
+            both, codes = np.unique(channel * max(len(contents), 1) + content, return_inverse=True)
+            k = max(len(contents), 1)
+            return [Action(channels[b // k], contents[b % k]) for b in both], codes.astype(np.int64)
+        contents, content = self._codes("content")
+        tags = content_tags(self.content, by)
+        keys, of_content = _factorize(np.array([tags.get(c, "") for c in contents], dtype=object))
+        if by in columns and columns[by].dtype == object:
+            own, code = _factorize(columns[by])
+            says = np.array([key != "" for key in own], dtype=bool)
+            place = {key: i for i, key in enumerate(keys)}
+            for key in own:
+                place.setdefault(key, len(place))
+            moved = np.fromiter((place[key] for key in own), dtype=np.int64, count=len(own))
+            inherited = of_content[content] if len(contents) else np.zeros(n, dtype=np.int64)
+            return list(place), np.where(says[code], moved[code], inherited) if len(own) else inherited
+        return keys, of_content[content] if len(contents) else np.zeros(n, dtype=np.int64)
+
+    def _flag(self, of: str) -> Bools:
+        columns = self.interactions
+        if of == "touches":
+            flag: Bools = columns["touch"]
+        elif of == "engagements":
+            flag = columns["engaged"]
+        elif of == "inbound":
+            flag = columns["engaged"] & (columns["direction"] == "inbound")
+        elif of == "responses":
+            flag = self._responded
+        else:
+            flag = (columns["outcome"] == of) & ~columns["machine"]
+        return flag
+
+    @cached_property
+    def _responded(self) -> Bools:
+        """The first success that each touch got, in order of becoming known.
+
+        A later success of the same touch never takes its place, so the flag cannot change with the future.
+        """
+        columns, order = self.interactions, self.histories.order
+        success = is_success(columns, self.channels)
+        answers = np.where(columns["touch"], columns["interaction_id"], columns["parent_id"])
+        alone = answers == ""
+        answers = np.where(alone, columns["interaction_id"], answers)
+        first = np.zeros(len(success), dtype=bool)
+        ordered = order[success[order]]
+        first[ordered[~_duplicated(answers[ordered])]] = True
+        return first
+
+
+def content_tags(content: Columns, tag: str) -> dict[str, str]:
+    """Each content's tag as text, "" where it has none."""
+    if tag not in content:
+        return {}
+    values = content[tag]
+    texts = values if values.dtype == object else [("" if np.isnan(v) else f"{v:g}") for v in values]
+    return dict(zip(content["content_id"], texts, strict=True))
+
+
+def action_groups(actions: Sequence[Action], content: Columns) -> tuple[tuple[str, ...], ...]:
+    """The groups each pair is shrunk to, its channel first: ("channel=email", "topic=HF", ...).
+
+    Examples
+    --------
+    >>> content = {"content_id": np.array(["m1"], dtype=object), "topic": np.array(["HF"], dtype=object)}
+    >>> action_groups([Action("email", "m1")], content)
+    (('channel=email', 'topic=HF'),)
+    """
+    tags = {tag: content_tags(content, tag) for tag in TAGS}
+    return tuple(
+        (
+            f"channel={action.channel}",
+            *(f"{tag}={of[action.content]}" for tag, of in tags.items() if of.get(action.content)),
+        )
+        for action in actions
+    )
+
+
+def _factorize(values: Strings) -> tuple[list[Any], NDArray[np.int64]]:
+    codes, keys = pd.factorize(np.asarray(values, dtype=object))
+    return list(keys), codes.astype(np.int64)
+
+
+def _duplicated(values: Strings) -> Bools:
+    found: Bools = pd.Series(values, dtype=object).duplicated().to_numpy()
+    return found

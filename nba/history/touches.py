@@ -1,0 +1,55 @@
+"""Which event answers which touch, and which of them succeed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nba.contracts import Bools, Columns, Ints
+
+
+def is_success(interactions: Columns, channels: Columns) -> Bools:
+    """Human events whose outcome counts as success on their channel (the channels table says which).
+
+    Parameters
+    ----------
+    interactions : canonical columns, (n_events,) each
+    channels : the channels table, with ``channel`` and ``success``
+
+    Returns
+    -------
+    (n_events,) bool
+    """
+    wins = {
+        (channel, outcome)
+        for channel, outcomes in zip(channels["channel"], channels["success"], strict=True)
+        for outcome in outcomes
+    }
+    met = zip(interactions["channel"], interactions["outcome"], strict=True)
+    human = ~interactions["machine"]
+    return np.fromiter((pair in wins for pair in met), dtype=bool, count=len(human)) & human
+
+
+def touch_answered(interactions: Columns) -> Ints:
+    """For every event the position of the touch it answers: itself for a touch, its parent, or the latest.
+
+    An event without a parent answers the latest touch of the same HCP, channel and content at or before
+    it; -1 where there is none.
+
+    Returns
+    -------
+    (n_events,) int64 positions in the same columns
+    """
+    n = len(interactions["ts"])
+    touch = interactions["touch"]
+    place = {i: p for p, i in enumerate(interactions["interaction_id"]) if touch[p]}
+    parent = interactions["parent_id"]
+    answered = np.fromiter((place.get(p, -1) if p else -1 for p in parent), dtype=np.int64, count=n)
+    answered[touch] = np.flatnonzero(touch)
+    last: dict[tuple[str, str, str], int] = {}
+    keys = zip(interactions["hcp_id"], interactions["channel"], interactions["content_id"], strict=True)
+    for p, key in enumerate(keys):  # columns are sorted by HCP and time
+        if touch[p]:
+            last[key] = p
+        elif not parent[p]:
+            answered[p] = last.get(key, -1)
+    return answered
