@@ -1,0 +1,349 @@
+"""The rep card: what to do, why, and what to watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import tzinfo
+from typing import Any
+
+from nba.contracts import DO_NOTHING, Facet, Reason, Receipt
+from nba.errors import ArgumentError
+from nba.explain import dates
+from nba.explain.confidence import DOTS, Band, Reference, band, comparison
+from nba.explain.considered import Considered, alternatives, in_words, whole
+from nba.explain.inert import inert
+from nba.explain.page import fragment, page
+from nba.explain.reasons import Audience, Selection, in_order, select
+from nba.explain.wording import Book, load_book
+
+
+@dataclass(frozen=True)
+class Details:
+    """The numbers behind a card, for head office only.
+
+    Attributes
+    ----------
+    reasons : every reason with its exact log-odds, strongest first
+    propensity, spread, selection_prob, priority, coverage : as decided and logged
+    """
+
+    reasons: tuple[Reason, ...]
+    propensity: float | None
+    spread: float | None
+    selection_prob: float
+    priority: float
+    coverage: float
+
+
+@dataclass(frozen=True)
+class RepCard:
+    """One decision as a person reads it; "" and () are lines that are not there.
+
+    A card holds only what its audience may see, so no form of it can show more.
+    All texts are single lines of visible characters.
+
+    Attributes
+    ----------
+    audience : "rep" or "hq"
+    decision_id, hcp_id : as in the receipt
+    headline : what to do, "Send approved email"
+    hcp, specialty : whom it is about
+    title, document, expires : the approved content, "PM-US-0412 v3", "expires 31 Mar 2027"
+    slot, valid_until : when
+    confidence : High, Medium, Low or Test; None where nothing is suggested
+    comparison, basis : "About 3× the usual ...", "Based on 240 earlier contacts of this kind"
+    why, watch : at most three sentences for, at most one against
+    notes : mixed signals, test suggestion, other approved factors
+    interests : (topic, number of engagements), at most three
+    recent : (date, what), newest first, at most three
+    next_question : likely next approved topic
+    also_considered : (channel, what stood against it)
+    checks : what was checked: consent, contacts, approval
+    details : None for reps
+    book : the template book it was written with; in ``to_dict`` its language, version and digest
+    """
+
+    audience: Audience
+    decision_id: str
+    hcp_id: str
+    headline: str
+    hcp: str = ""
+    specialty: str = ""
+    title: str = ""
+    document: str = ""
+    expires: str = ""
+    slot: str = ""
+    valid_until: str = ""
+    confidence: Band | None = None
+    comparison: str = ""
+    basis: str = ""
+    why: tuple[str, ...] = ()
+    watch: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    interests: tuple[tuple[str, int], ...] = ()
+    recent: tuple[tuple[str, str], ...] = ()
+    next_question: str = ""
+    also_considered: tuple[tuple[str, str], ...] = ()
+    checks: tuple[str, ...] = ()
+    details: Details | None = None
+    book: Book = field(default_factory=load_book, repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The card as plain lines of text."""
+        return "\n".join(_lines(self, self.book))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The card as plain values, ready for JSON; lines that are not there are left out."""
+        plain = {
+            entry.name: _plain(getattr(self, entry.name)) for entry in fields(self) if entry.name != "book"
+        }
+        plain["book"] = {name: getattr(self.book, name) for name in ("language", "version", "digest")}
+        return {name: value for name, value in plain.items() if value not in ("", [], None)}
+
+    def to_html(self) -> str:
+        """The card as one self-contained page: no script, no network, everything escaped."""
+        return page(self, book=self.book)
+
+    def _repr_html_(self) -> str:
+        return fragment(self, book=self.book)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def build_card(
+    receipt: Receipt,
+    *,
+    content: Mapping[str, Any] | None = None,
+    hcp: Mapping[str, Any] | None = None,
+    channel_label: str = "",
+    facets: Sequence[Facet] = (),
+    interests: Sequence[tuple[str, int]] = (),
+    recent: Sequence[tuple[int, str]] = (),
+    also_considered: Sequence[Considered] | None = None,
+    timezone: str = "UTC",
+    reference: Reference | None = None,
+    audience: Audience = "rep",
+    book: Book | None = None,
+) -> RepCard:
+    """Write the card of one decision; what is not handed in is a line that is not there.
+
+    Parameters
+    ----------
+    receipt : the decision; its reasons may be those for "rep" or for "hq"
+    content : title, document_number, version, expiry (int seconds UTC) of the chosen content
+    hcp : name and specialty; without a name the HCP's id stands on the card
+    channel_label : what the channel is called; the book's word by default
+    facets : "best_slot" and "next_question" are read, where their status is "ok"
+    interests : (topic, number of human engagements), most pressing first
+    recent : (int seconds UTC, what) of human engagements, in any order
+    also_considered : alternatives; by default the runner-up and the channels ruled out as a whole
+    timezone : IANA name of the HCP's zone, in which dates are written
+    reference : the usual response rate to compare with
+    audience : "rep" gives no number that was computed and nothing hidden; "hq" adds ``details``
+    book : template book; the shipped English one by default
+
+    Raises
+    ------
+    ArgumentError
+        The audience, the time zone or the reference's population is not known.
+
+    Examples
+    --------
+    >>> from nba.explain.example import example_receipt
+    >>> card = build_card(example_receipt(), content={"title": "HF efficacy summary"})
+    >>> card.headline, card.why[0]
+    ('Send approved email', 'Approved emails clicked: 5 of 10 in the last 90 days')
+    """
+    if audience not in ("rep", "hq"):
+        raise ArgumentError(
+            f"Audience {audience!r} is not known; expected 'rep' or 'hq'. Choose one of them."
+        )
+    book = book or load_book()
+    tz = dates.zone(timezone)
+    content, hcp = content or {}, hcp or {}
+    channel = inert(channel_label) or channel_name(receipt.action.channel, book=book)
+    chosen = select(receipt.reasons, audience=audience)
+    known = {facet.name: facet for facet in facets if facet.status == "ok"}
+    others = alternatives(receipt) if also_considered is None else also_considered
+    is_test = receipt.explored and receipt.action != DO_NOTHING
+    return RepCard(
+        audience=audience,
+        decision_id=inert(receipt.decision_id),
+        hcp_id=inert(receipt.hcp_id),
+        headline=_headline(receipt.action.channel, channel, book),
+        hcp=inert(hcp.get("name")) or inert(receipt.hcp_id),
+        specialty=inert(hcp.get("specialty")),
+        title=inert(content.get("title")),
+        document=_document(receipt, content),
+        expires=_expires(content, tz, book),
+        slot=_slot(known.get("best_slot"), book),
+        valid_until=_valid_until(receipt, tz, book),
+        confidence=band(receipt, reference=reference),
+        comparison=_comparison(receipt, reference, book),
+        basis=_basis(receipt, book),
+        why=() if is_test else tuple(reason.text for reason in chosen.why),
+        watch=tuple(reason.text for reason in chosen.watch),
+        notes=_notes(receipt, chosen, is_test, book),
+        interests=tuple((inert(topic), int(count)) for topic, count in interests[:3]),
+        recent=_recent(recent, tz, book),
+        next_question=_text_of(known.get("next_question")),
+        also_considered=tuple((channel_name(o.channel, book=book), in_words(o, book=book)) for o in others),
+        checks=_checks(receipt, channel, tz, book),
+        details=_details(receipt, chosen) if audience == "hq" else None,
+        book=book,
+    )
+
+
+def channel_name(channel: str, *, book: Book) -> str:
+    """What a channel is called; its own key, spaced, where the book has no word for it.
+
+    Examples
+    --------
+    >>> channel_name("rep_visit", book=load_book()), channel_name("fax_machine", book=load_book())
+    ('rep visit', 'fax machine')
+    """
+    return book.phrase("channel", channel) or inert(channel.replace("_", " "))
+
+
+def _headline(key: str, channel: str, book: Book) -> str:
+    return book.phrase("do", key) or book.phrase("do", "other", channel=channel)
+
+
+def _document(receipt: Receipt, content: Mapping[str, Any]) -> str:
+    number = inert(content.get("document_number")) or inert(receipt.document_number)
+    version = inert(content.get("version")) or inert(receipt.version)
+    if not number:
+        return ""
+    return " ".join(filter(None, (number, version if version[:1] in "vV" else f"v{version}")))
+
+
+def _expires(content: Mapping[str, Any], tz: tzinfo, book: Book) -> str:
+    moment = content.get("expiry")
+    if moment is None or not dates.is_moment(moment):
+        return ""
+    return book.phrase("line", "expires", date=dates.date(moment, tz=tz, book=book))
+
+
+def _valid_until(receipt: Receipt, tz: tzinfo, book: Book) -> str:
+    if not dates.is_moment(receipt.valid_until):
+        return ""
+    return book.phrase("line", "valid_until", date=dates.until(receipt.valid_until, tz=tz, book=book))
+
+
+def _slot(facet: Facet | None, book: Book) -> str:
+    slot = _text_of(facet)
+    return book.phrase("line", "local", slot=slot) if slot else ""
+
+
+def _text_of(facet: Facet | None) -> str:
+    return inert(facet.value) if facet is not None and isinstance(facet.value, str) else ""
+
+
+def _comparison(receipt: Receipt, reference: Reference | None, book: Book) -> str:
+    # a pair without rows of its own may be several times off in level: nothing to compare yet
+    if reference is None or receipt.propensity is None or receipt.prior_only or receipt.explored:
+        return ""
+    return comparison(receipt.propensity, reference, book=book)
+
+
+def _basis(receipt: Receipt, book: Book) -> str:
+    if receipt.propensity is None:
+        return ""
+    if receipt.prior_only or receipt.n < 1:
+        return book.phrase("note", "prior_only")
+    count = int(receipt.n)
+    return book.phrase("note", "basis_one" if count == 1 else "basis_many", count=f"{count:,}")
+
+
+def _notes(receipt: Receipt, chosen: Selection, is_test: bool, book: Book) -> tuple[str, ...]:
+    return tuple(book.phrase("note", name, count=len(receipt.waivers))
+                 for name in _note_names(receipt, chosen, is_test))  # fmt: skip
+
+
+def _note_names(receipt: Receipt, chosen: Selection, is_test: bool) -> Iterator[str]:
+    if receipt.action == DO_NOTHING:
+        alone = all(action == DO_NOTHING for action, _ in receipt.eligible)
+        yield "nothing_left" if alone else "not_worth"
+    elif is_test:
+        yield "test"
+    elif not chosen.why:
+        yield "no_reason"
+    elif chosen.is_mixed:
+        yield "mixed"
+    if chosen.hidden and not is_test:
+        yield f"hidden_{chosen.hidden}"
+    if receipt.waivers:
+        yield "waived_one" if len(receipt.waivers) == 1 else "waived_many"
+
+
+def _recent(recent: Sequence[tuple[int, str]], tz: tzinfo, book: Book) -> tuple[tuple[str, str], ...]:
+    newest = sorted((int(moment), inert(what)) for moment, what in recent if dates.is_moment(moment))[::-1]
+    return tuple((dates.date(moment, tz=tz, book=book), what) for moment, what in newest[:3])
+
+
+def _checks(receipt: Receipt, channel: str, tz: tzinfo, book: Book) -> tuple[str, ...]:
+    facts = {name: value for rule in sorted(receipt.facts) for name, value in receipt.facts[rule].items()}
+    found = []
+    since = facts.get("consent_since", -1)
+    if dates.is_moment(since):
+        day = dates.date(int(since), tz=tz, book=book)
+        found.append(book.phrase("stamp", "consent", channel=channel, date=day))
+    counts = {name: whole(facts.get(name)) for name in ("contacts", "cap", "days")}
+    if all(counts.values()):
+        found.append(book.phrase("stamp", "contacts", **counts))
+    if "approved" in receipt.facts and receipt.action != DO_NOTHING:
+        found.append(book.phrase("stamp", "approved"))
+    return tuple(line[:1].upper() + line[1:] for line in found)
+
+
+def _details(receipt: Receipt, chosen: Selection) -> Details:
+    return Details(
+        reasons=in_order(receipt.reasons),
+        propensity=receipt.propensity,
+        spread=receipt.spread,
+        selection_prob=receipt.selection_prob,
+        priority=receipt.priority,
+        coverage=chosen.coverage,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Details):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
+
+
+def _lines(card: RepCard, book: Book) -> Iterator[str]:
+    heading = book.phrases["heading"]
+    yield " · ".join(filter(None, (card.headline.upper(), card.hcp, card.specialty)))
+    quoted = f'"{card.title}"' if card.title else ""
+    for parts in ((quoted, card.document, card.expires), (card.slot, card.valid_until)):
+        if any(parts):
+            yield " · ".join(filter(None, parts))
+    if card.confidence:
+        level = f"{book.phrase('band', card.confidence)} {DOTS[card.confidence]}"
+        yield " · ".join(filter(None, (f"{heading['confidence']}: {level}", card.comparison, card.basis)))
+    yield from _block(heading["why"], [f"+ {line}" for line in card.why])
+    yield from _block(heading["watch"], [f"- {line}" for line in card.watch])
+    yield from _block("", [f"· {line}" for line in card.notes])
+    topics = " · ".join(book.phrase("line", "interest", topic=t, count=n) for t, n in card.interests)
+    yield from _block(heading["interests"], [topics] if topics else [])
+    yield from _block(heading["recent"], [f"{day}: {what}" for day, what in card.recent])
+    yield from _block(heading["next_question"], [card.next_question] if card.next_question else [])
+    yield from _block(heading["also_considered"], [f"{name}: {why}" for name, why in card.also_considered])
+    yield from _block(heading["checks"], [f"✓ {line}" for line in card.checks])
+    if card.details is not None:
+        points = [f"{reason.log_odds:+.3f}  {inert(reason.group)}" for reason in card.details.reasons]
+        yield from _block(heading["details"], points)
+    yield f"{heading['id']} {card.decision_id}"
+
+
+def _block(heading: str, lines: Sequence[str]) -> Iterator[str]:
+    width = 22
+    for number, line in enumerate(lines):
+        yield f"{heading.upper() if number == 0 else '':<{width}}{line}"

@@ -1,0 +1,304 @@
+"""The reviewed template book: every word a card may say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any
+
+from nba.contracts import Evidence, Feature
+from nba.errors import ArgumentError
+from nba.explain.inert import inert, shorten
+
+Forms = Mapping[str, str]
+
+_PLACE = re.compile(r"\{(\w+)\}")
+_IN_TEMPLATES = {"label", "Label", "count", "of", "days", "window"}
+_ABOUT = {"count", "of", "days", "nothing"}
+_SECTIONS = (
+    "window", "heading", "do", "channel", "line", "band", "comparison", "population", "note", "stamp",
+    "considered",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Template:
+    """The sentences about one kind of feature, for and against.
+
+    Attributes
+    ----------
+    about : which number chooses between zero, one and many; "nothing" needs no evidence
+    favour, against : sentence by form: "never", "zero", "one", "many"
+    """
+
+    about: str
+    favour: Forms
+    against: Forms
+
+
+@dataclass(frozen=True)
+class Book:
+    """All words of one language, as reviewed data with a version and a hash.
+
+    Attributes
+    ----------
+    language, version : as written in the file
+    digest : SHA-256 of the content (not of its layout); stands in what was said with it
+    longest : characters of the longest sentence allowed
+    months : twelve short names
+    templates : sentences by template key (``Feature.wording``)
+    phrases : the card's other words, by section and name
+    singular : words of labels that change when the number is one
+    never, only_as_topic : words no sentence may hold; "*" stands for any ending
+    """
+
+    language: str
+    version: str
+    digest: str
+    longest: int
+    months: tuple[str, ...]
+    templates: Mapping[str, Template]
+    phrases: Mapping[str, Forms]
+    singular: Forms
+    never: tuple[str, ...]
+    only_as_topic: tuple[str, ...]
+
+    @classmethod
+    def from_toml(cls, text: str) -> Book:
+        """Read and check a template book.
+
+        Raises
+        ------
+        ArgumentError
+            The text is not TOML, a section is missing, a sentence has an unknown placeholder, or says
+            a word from the book's own deny list. All faults are named at once.
+
+        Examples
+        --------
+        >>> from importlib.resources import files
+        >>> Book.from_toml(files("nba.explain").joinpath("book_en.toml").read_text("utf-8")).language
+        'en'
+        """
+        try:
+            entries = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ArgumentError(f"The template book is not TOML: {error}. Correct the file.") from error
+        _check_sections(entries)
+        book = cls(
+            language=str(entries["language"]),
+            version=str(entries["version"]),
+            digest=_digest(entries),
+            longest=int(entries["longest"]),
+            months=tuple(entries["months"]),
+            templates={key: _template(entry) for key, entry in entries["template"].items()},
+            phrases={section: dict(entries[section]) for section in _SECTIONS},
+            singular=dict(entries["singular"]),
+            never=tuple(entries["deny"]["never"]),
+            only_as_topic=tuple(entries["deny"]["only_as_topic"]),
+        )
+        _check_sentences(book)
+        return book
+
+    def phrase(self, section: str, name: str, **values: object) -> str:
+        """One of the card's own phrases, filled by name; "" where the book has none.
+
+        Examples
+        --------
+        >>> load_book().phrase("stamp", "contacts", contacts=2, cap=4, days=30)
+        '2 of 4 contacts in 30 days'
+        """
+        return fill(self.phrases[section].get(name, ""), values)
+
+    def sentence(self, feature: Feature, evidence: Evidence | None, *, sign: int) -> str:
+        """What may be said of one feature of one HCP, or "" where nothing may.
+
+        Nothing is said without a template, without the counts that the sentence quotes, of a
+        restricted feature, or where the words would be on the deny list.
+
+        Parameters
+        ----------
+        feature : its ``wording``, ``label``, ``key`` and ``window_days`` are read
+        evidence : the counts behind it; only a template about nothing does without
+        sign : +1 speaks for the action, -1 against it
+
+        Examples
+        --------
+        >>> clicked = Feature("clicks", "approved emails clicked", wording="count", window_days=90)
+        >>> load_book().sentence(clicked, Evidence(5), sign=+1)
+        '5 approved emails clicked in the last 90 days'
+        >>> load_book().sentence(clicked, Evidence(1), sign=+1)
+        '1 approved email clicked in the last 90 days'
+        """
+        template = self.templates.get(feature.wording)
+        if template is None or feature.visibility == "restricted":
+            return ""
+        form = _form(template.about, evidence)
+        pattern = (template.favour if sign > 0 else template.against).get(form, "")
+        label = self._label(feature, one=form == "one" and template.about == "count")
+        if not pattern or not label or self.is_denied(label, topic=_spaced(feature.key)):
+            return ""
+        return self._fitted(pattern, label, evidence, feature.window_days)
+
+    def is_denied(self, text: str, *, topic: str = "") -> bool:
+        """Whether a text holds a word no card may say; ``topic`` is the topic's name inside it.
+
+        Examples
+        --------
+        >>> load_book().is_denied("superior outcomes"), load_book().is_denied("safety pieces", topic="safety")
+        (True, False)
+        """
+        if self._never.search(text):
+            return True
+        around = re.sub(re.escape(topic), " ", text, flags=re.IGNORECASE) if topic else text
+        return bool(self._only_as_topic.search(around))
+
+    def window(self, days: int | None) -> str:
+        """How far back a number looks, as words.
+
+        Examples
+        --------
+        >>> load_book().window(90), load_book().window(365), load_book().window(None)
+        ('in the last 90 days', 'in the last 12 months', 'so far')
+        """
+        names = self.phrases["window"]
+        if days is None:
+            return names["ever"]
+        return fill(names.get(str(days), names["one" if days == 1 else "many"]), {"days": days})
+
+    @cached_property
+    def _never(self) -> re.Pattern[str]:
+        return _word_pattern(self.never)
+
+    @cached_property
+    def _only_as_topic(self) -> re.Pattern[str]:
+        return _word_pattern(self.only_as_topic)
+
+    def _label(self, feature: Feature, *, one: bool) -> str:
+        label = _spaced(feature.label)
+        if not one:
+            return label
+        topic = _spaced(feature.key)
+        before, found, after = label.partition(topic) if topic else (label, "", "")
+        return self._one(before) + found + self._one(after)
+
+    def _one(self, words: str) -> str:
+        return re.sub(r"\w+", lambda word: self.singular.get(word[0], word[0]), words)
+
+    def _fitted(self, pattern: str, label: str, evidence: Evidence | None, days: int | None) -> str:
+        values = {"window": self.window(days), **_numbers(evidence)}
+        room = self.longest - len(fill(pattern, {**values, "label": "", "Label": ""}))
+        short = shorten(label, longest=room)
+        if len(short) < min(len(label), 12):  # a label cut to nothing says nothing
+            return ""
+        return fill(pattern, {**values, "label": short, "Label": short[:1].upper() + short[1:]})
+
+
+@cache
+def load_book(language: str = "en") -> Book:
+    """The shipped template book of a language.
+
+    Raises
+    ------
+    ArgumentError
+        No book of this language is shipped.
+
+    Examples
+    --------
+    >>> load_book().version
+    '1.0'
+    """
+    shipped = {path.name: path for path in files("nba.explain").iterdir() if path.name.endswith(".toml")}
+    path = shipped.get(f"book_{language}.toml")
+    if path is None:
+        known = sorted(name.removeprefix("book_").removesuffix(".toml") for name in shipped)
+        raise ArgumentError(
+            f"No template book for language {language!r} is shipped; there are: {known}. "
+            "Read your own with Book.from_toml(text)."
+        )
+    return Book.from_toml(path.read_text(encoding="utf-8"))
+
+
+def fill(pattern: str, values: Mapping[str, object]) -> str:
+    """Put values into a pattern by name; braces inside a value stay what they are.
+
+    Examples
+    --------
+    >>> fill("{count} of {of}", {"count": "{of}", "of": 10})
+    '{of} of 10'
+    """
+    return _PLACE.sub(lambda place: str(values.get(place[1], "")), pattern)
+
+
+def _form(about: str, evidence: Evidence | None) -> str:
+    if about == "nothing":
+        return "many"
+    if evidence is None:
+        return ""
+    if about == "days":
+        return "never" if evidence.days_ago is None else _plural(math.floor(evidence.days_ago))
+    if about == "of":
+        return "" if not evidence.of else _plural(max(evidence.count, 1))
+    return _plural(evidence.count)
+
+
+def _plural(number: int) -> str:
+    return "zero" if number == 0 else "one" if number == 1 else "many"
+
+
+def _numbers(evidence: Evidence | None) -> dict[str, str]:
+    if evidence is None:
+        return {}
+    numbers = {"count": evidence.count, "of": evidence.of}
+    if evidence.days_ago is not None:
+        numbers["days"] = math.floor(evidence.days_ago)
+    return {name: f"{number:,}" for name, number in numbers.items() if number is not None}
+
+
+def _spaced(text: str) -> str:
+    return inert(text).replace("_", " ")
+
+
+def _word_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    stems = [re.escape(word.removesuffix("*")) + (r"\w*" if word.endswith("*") else "") for word in words]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(stems) or '(?!)'})(?!\w)", re.IGNORECASE)
+
+
+def _template(entry: Mapping[str, Any]) -> Template:
+    return Template(about=str(entry["about"]), favour=dict(entry["for"]), against=dict(entry["against"]))
+
+
+def _digest(entries: Mapping[str, Any]) -> str:
+    canonical = json.dumps(entries, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def _check_sections(entries: Mapping[str, Any]) -> None:
+    needed = ("language", "version", "longest", "months", "template", "singular", "deny", *_SECTIONS)
+    missing = [name for name in needed if name not in entries]
+    if missing:
+        raise ArgumentError(f"The template book lacks {missing}. Take book_en.toml as the pattern.")
+
+
+def _check_sentences(book: Book) -> None:
+    faults = []
+    for key, template in book.templates.items():
+        if template.about not in _ABOUT:
+            faults.append(f"template {key!r} is about {template.about!r}, not one of {sorted(_ABOUT)}")
+        for text in (*template.favour.values(), *template.against.values()):
+            unknown = sorted(set(_PLACE.findall(text)) - _IN_TEMPLATES)
+            if unknown:
+                faults.append(f"template {key!r} has the unknown placeholders {unknown}")
+            if book.is_denied(text):
+                faults.append(f"template {key!r} says a word from the deny list")
+    for section, phrases in book.phrases.items():
+        faults += [f"{section}.{name} says a word from the deny list"
+                   for name, text in phrases.items() if book.is_denied(text)]  # fmt: skip
+    if faults:
+        raise ArgumentError(f"The template book has {len(faults)} faults: {'; '.join(faults)}. Correct them.")
