@@ -219,8 +219,12 @@ class Verdict:
     def fact(self, row: int, action: int) -> dict[str, Any]:
         """The facts about one candidate, as plain values."""
         shape = self.reason.shape
-        return {name: np.broadcast_to(values, shape)[row, action].item() if values.dtype != object
-                else np.broadcast_to(values, shape)[row, action] for name, values in self.facts.items()}
+        return {
+            name: np.broadcast_to(values, shape)[row, action].item()
+            if values.dtype != object
+            else np.broadcast_to(values, shape)[row, action]
+            for name, values in self.facts.items()
+        }
 
 
 @dataclass(frozen=True)

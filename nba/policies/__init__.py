@@ -1,1 +1,21 @@
-"""(being built)"""
+"""How a choice is made among the eligible, and how likely each was."""
+
+from nba.policies.inverse_gap import InverseGap
+from nba.policies.pmf import choose, draw, keyed_uniforms, selection_pmf
+from nba.policies.registry import from_dict
+from nba.policies.simple import EpsilonGreedy, Greedy, Uniform
+from nba.policies.value import priority, terms_of
+
+__all__ = [
+    "EpsilonGreedy",
+    "Greedy",
+    "InverseGap",
+    "Uniform",
+    "choose",
+    "draw",
+    "from_dict",
+    "keyed_uniforms",
+    "priority",
+    "selection_pmf",
+    "terms_of",
+]

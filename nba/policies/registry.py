@@ -1,0 +1,79 @@
+"""Policies as plain JSON, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from nba.contracts import Policy
+from nba.errors import ArgumentError
+
+
+class Described:
+    """Gives a policy as plain JSON: its class and its settings."""
+
+    def describe(self) -> dict[str, Any]:
+        """The class name and every setting, as plain JSON values.
+
+        Examples
+        --------
+        >>> from nba.policies import EpsilonGreedy
+        >>> EpsilonGreedy(0.1).describe()
+        {'class': 'EpsilonGreedy', 'epsilon': 0.1}
+        """
+        settings = {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
+        return {"class": type(self).__name__, **settings}
+
+
+def from_dict(described: Mapping[str, Any]) -> Policy:
+    """Build one of the shipped policies from what its ``describe()`` gave.
+
+    Raises
+    ------
+    ArgumentError
+        If the class is not one of ours, or a setting is not one it knows.
+
+    Examples
+    --------
+    >>> from_dict({"class": "Greedy"})
+    Greedy(explore=0.0)
+    """
+    known = _known()
+    settings = dict(described)
+    name = settings.pop("class", None)
+    if name not in known:
+        raise ArgumentError(
+            f"Policy class {name!r} is not one of {sorted(known)}. "
+            "Construct a policy of your own yourself and pass the object."
+        )
+    kind = known[name]
+    allowed = {item.name for item in fields(kind)}
+    if unknown := sorted(set(settings) - allowed):
+        raise ArgumentError(f"{name} has no setting {unknown}; it has {sorted(allowed)}. Remove the others.")
+    policy: Policy = kind(**settings)
+    return policy
+
+
+def number_between(value: object, *, name: str, low: float, high: float = math.inf) -> float:
+    """Check a setting's range, and give it as a float.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not a finite number from ``low`` to ``high``.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not low <= value < math.inf or value > high:  # type: ignore[operator]
+        limits = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        raise ArgumentError(
+            f"Found {name}={value!r}, expected a finite number {limits}. Correct the setting."
+        )
+    return float(value)  # type: ignore[arg-type]
+
+
+def _known() -> dict[str, Any]:
+    from nba.policies import EpsilonGreedy, Greedy, InverseGap, Uniform
+
+    return {kind.__name__: kind for kind in (EpsilonGreedy, Greedy, InverseGap, Uniform)}

@@ -1,0 +1,93 @@
+"""Policies that need no more than the order of priorities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nba.contracts import Bools, Floats, Scores
+from nba.policies.registry import Described, number_between
+
+
+@dataclass(frozen=True)
+class Greedy(Described):
+    """Chooses the eligible action of highest priority; the lowest index among equals.
+
+    Parameters
+    ----------
+    explore : share of the probability spread evenly over the eligible, 0 to 1
+
+    Examples
+    --------
+    >>> Greedy().explore
+    0.0
+    """
+
+    explore: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "explore", number_between(self.explore, name="explore", low=0, high=1))
+
+    def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
+        """(n, K) one at the best eligible action of each row."""
+        return _one_at_best(priorities, eligible)
+
+
+@dataclass(frozen=True)
+class EpsilonGreedy(Described):
+    """Chooses the best action, or with probability ``epsilon`` any eligible one, each alike.
+
+    ``EpsilonGreedy(1.0)`` is a randomised experiment.
+
+    Parameters
+    ----------
+    epsilon : share of the probability spread evenly over the eligible, the best one included, 0 to 1
+
+    Examples
+    --------
+    >>> EpsilonGreedy(0.1).explore
+    0.1
+    """
+
+    epsilon: float = 0.05
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "epsilon", number_between(self.epsilon, name="epsilon", low=0, high=1))
+
+    @property
+    def explore(self) -> float:
+        """The share that is spread evenly: epsilon."""
+        return self.epsilon
+
+    def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
+        """(n, K) one at the best eligible action of each row."""
+        return _one_at_best(priorities, eligible)
+
+
+@dataclass(frozen=True)
+class Uniform(Described):
+    """Chooses any eligible action, each alike.
+
+    Examples
+    --------
+    >>> Uniform().describe()
+    {'class': 'Uniform'}
+    """
+
+    @property
+    def explore(self) -> float:
+        """All of the probability is spread evenly."""
+        return 1.0
+
+    def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
+        """(n, K) the same for every eligible action of a row."""
+        weights: Floats = eligible / eligible.sum(axis=1)[:, None]
+        return weights
+
+
+def _one_at_best(priorities: Floats, eligible: Bools) -> Floats:
+    best = np.argmax(np.where(eligible, priorities, -np.inf), axis=1)
+    weights = np.zeros(priorities.shape)
+    weights[np.arange(len(weights)), best] = 1.0
+    return weights

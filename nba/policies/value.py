@@ -1,0 +1,107 @@
+"""What each action is worth: propensity times value, less cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nba.contracts import Floats, Term
+from nba.errors import ArgumentError
+
+
+def priority(terms: Sequence[Term], *, shape: tuple[int, int], do_nothing_value: float = 0.0) -> Floats:
+    """Multiply the factors, subtract the costs, and give do_nothing its own value.
+
+    Factors are multiplied in the order given, then costs subtracted in the order given, so that a row has
+    the same bits alone and in any batch.
+
+    Parameters
+    ----------
+    terms : at least one of kind "times"; factors broadcast to ``shape``, costs in value units
+    shape : (HCPs, actions)
+    do_nothing_value : the priority of column 0; what terms say there is not read
+
+    Returns
+    -------
+    (n, K) float64 priorities
+
+    Raises
+    ------
+    ArgumentError
+        If names repeat, a factor does not broadcast, is missing or infinite, or nothing is to be multiplied.
+
+    Examples
+    --------
+    >>> terms = [Term("propensity", np.array([[0.0, 0.5, 0.1]])), Term("value", np.array([10.0])),
+    ...          Term("cost", np.array([[0.0, 2.0, 0.0]]), kind="minus")]
+    >>> priority(terms, shape=(1, 3)).tolist()
+    [[0.0, 3.0, 1.0]]
+    """
+    _check_terms(terms, shape, do_nothing_value)
+    result = np.ones(shape)
+    with np.errstate(invalid="ignore", over="ignore"):  # do_nothing's column may hold anything
+        for term in terms:
+            if term.kind == "times":
+                result *= term.factor
+        for term in terms:
+            if term.kind == "minus":
+                result -= term.factor
+    result[:, 0] = do_nothing_value
+    return result
+
+
+def terms_of(
+    terms: Sequence[Term],
+    *,
+    shape: tuple[int, int],
+    row: int,
+    action: int,
+    do_nothing_value: float = 0.0,
+) -> dict[str, float]:
+    """The terms of one candidate's priority by name, in their order, for its receipt.
+
+    For do_nothing it is its own value alone.
+
+    Examples
+    --------
+    >>> terms = [Term("propensity", np.array([[0.0, 0.5]])), Term("cost", np.array([2.0]), kind="minus")]
+    >>> terms_of(terms, shape=(1, 2), row=0, action=1)
+    {'propensity': 0.5, 'cost': 2.0}
+    """
+    if action == 0:
+        return {"do_nothing": float(do_nothing_value)}
+    return {term.name: float(np.broadcast_to(term.factor, shape)[row, action]) for term in terms}
+
+
+def _check_terms(terms: Sequence[Term], shape: tuple[int, int], do_nothing_value: float) -> None:
+    names = [term.name for term in terms]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ArgumentError(
+            f"Terms {repeated} are given more than once, expected each name once. Rename one."
+        )
+    if not any(term.kind == "times" for term in terms):
+        raise ArgumentError(
+            f"Found terms {names}, expected at least one of kind 'times', such as propensity."
+        )
+    if not np.isfinite(do_nothing_value):
+        raise ArgumentError(f"Found do_nothing_value={do_nothing_value!r}, expected a finite number.")
+    for term in terms:
+        _check_factor(term, shape)
+
+
+def _check_factor(term: Term, shape: tuple[int, int]) -> None:
+    if term.kind not in ("times", "minus"):
+        raise ArgumentError(f"Term {term.name!r} has kind {term.kind!r}, expected 'times' or 'minus'.")
+    try:
+        factor = np.broadcast_to(term.factor, shape)
+    except ValueError as error:
+        raise ArgumentError(
+            f"Term {term.name!r} has shape {np.shape(term.factor)}, expected one that broadcasts to {shape}: "
+            "(HCPs, actions). Give (n, 1) for one number an HCP, (K,) for one an action."
+        ) from error
+    if bad := int((~np.isfinite(factor[:, 1:])).sum()):
+        raise ArgumentError(
+            f"Term {term.name!r} is missing or infinite for {bad} of {factor[:, 1:].size} candidates, "
+            "expected finite numbers. Fill them, or switch the term off."
+        )
