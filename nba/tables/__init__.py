@@ -1,1 +1,18 @@
-"""(being built)"""
+"""The tables that cross the border, and their checks."""
+
+from nba.tables.arrays import columns_of
+from nba.tables.columns import TABLES, Column, Table
+from nba.tables.defaults import default_channels
+from nba.tables.engagement import Engagement
+from nba.tables.moments import as_moment, seconds
+
+__all__ = [
+    "TABLES",
+    "Column",
+    "Engagement",
+    "Table",
+    "as_moment",
+    "columns_of",
+    "default_channels",
+    "seconds",
+]
