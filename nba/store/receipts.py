@@ -1,0 +1,126 @@
+"""Receipts as text and back, without loss."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from nba.contracts import Action, Reason, Receipt
+from nba.errors import ArgumentError, SelectionError
+
+_NAMES = tuple(part.name for part in fields(Receipt))
+_REASON_NAMES = tuple(part.name for part in fields(Reason))
+_TUPLE, _FLOAT = "$tuple", "$float"
+
+
+def to_json(receipt: Receipt) -> str:
+    """The one text of a receipt: sorted keys, ASCII, every float with all its digits.
+
+    Raises
+    ------
+    ArgumentError
+        If a field or fact is not a plain value.
+    """
+    content = {name: _plain(getattr(receipt, name)) for name in _NAMES if name not in _SPECIAL}
+    content["action"] = list(receipt.action)
+    content["eligible"] = [[*action, _plain(prob)] for action, prob in receipt.eligible]
+    content["removed"] = [[*action, code] for action, code in receipt.removed]
+    content["reasons"] = [[_plain(getattr(why, name)) for name in _REASON_NAMES] for why in receipt.reasons]
+    content["waivers"] = list(receipt.waivers)
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+_SPECIAL = {"action", "eligible", "removed", "reasons", "waivers"}
+
+
+def from_json(text: str) -> Receipt:
+    """The receipt that `to_json` wrote, equal in every bit."""
+    content = json.loads(text)
+    special = {
+        "action": Action(*content["action"]),
+        "eligible": tuple((Action(one, two), _value(prob)) for one, two, prob in content["eligible"]),
+        "removed": tuple((Action(one, two), code) for one, two, code in content["removed"]),
+        "reasons": tuple(Reason(*map(_value, why)) for why in content["reasons"]),
+        "waivers": tuple(content["waivers"]),
+    }
+    return Receipt(**{name: _value(part) for name, part in content.items() if name not in special} | special)
+
+
+def fingerprint(text: str) -> str:
+    """SHA-256 of a receipt's text: two decisions are the same where it is."""
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def check_receipt(receipt: Receipt, *, place: int) -> None:
+    """Refuse what no log may hold; ``place`` counts from 0 and stands for the HCP in the message.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not a receipt, or ids or moments cannot be kept.
+    SelectionError
+        If the selection probability is outside (0, 1].
+    """
+    if not isinstance(receipt, Receipt):
+        raise ArgumentError(f"Item {place} is a {type(receipt).__name__}, expected a Receipt.")
+    ids = (receipt.decision_id, receipt.batch_id, receipt.hcp_id, *receipt.action)
+    if not all(isinstance(part, str) and _is_storable(part) for part in ids):
+        raise ArgumentError(
+            f"Receipt {place} has an id that is not plain text; check the tables it came from."
+        )
+    if not receipt.decision_id.strip() or not receipt.hcp_id.strip():
+        raise ArgumentError(f"Receipt {place} has a blank decision_id or hcp_id; every decision needs both.")
+    moments = (receipt.decided_at, receipt.valid_until)
+    if not all(isinstance(part, int | np.integer) and not isinstance(part, bool) for part in moments):
+        raise ArgumentError(f"Receipt {place} has a moment that is not whole seconds UTC; convert it to int.")
+    if not -(2**63) <= receipt.decided_at < receipt.valid_until < 2**63:
+        raise ArgumentError(
+            f"Receipt {place} is valid until a moment at or before its decision; check valid_until."
+        )
+    if not 0.0 < receipt.selection_prob <= 1.0:
+        raise SelectionError(
+            f"Receipt {place} has selection probability {float(receipt.selection_prob)!r}, expected within "
+            "(0, 1]."
+        )
+
+
+def _is_storable(text: str) -> bool:
+    # Lone surrogates and NUL have no place in a database's text.
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _plain(value: Any) -> Any:
+    """The same in JSON's own types; what JSON lacks is marked so that `_value` finds it again."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {_FLOAT: repr(value)}
+    if isinstance(value, tuple):
+        return {_TUPLE: [_plain(part) for part in value]}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict) and all(isinstance(key, str) and not key.startswith("$") for key in value):
+        return {key: _plain(part) for key, part in value.items()}
+    raise ArgumentError(
+        f"A receipt holds a {type(value).__name__} that is not plain JSON (keys: texts not starting with $); "
+        "convert facts and terms to numbers and texts."
+    )
+
+
+def _value(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_value(inner) for inner in part]
+    if isinstance(part, dict):
+        if _FLOAT in part:
+            return float(part[_FLOAT])
+        if _TUPLE in part:
+            return tuple(_value(inner) for inner in part[_TUPLE])
+        return {key: _value(inner) for key, inner in part.items()}
+    return part
