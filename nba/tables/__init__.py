@@ -1,10 +1,12 @@
 """The tables that cross the border, and their checks."""
 
 from nba.tables.arrays import columns_of
+from nba.tables.candidates import candidates
 from nba.tables.columns import TABLES, Column, Table
 from nba.tables.defaults import default_channels
 from nba.tables.engagement import Engagement
 from nba.tables.moments import as_moment, seconds
+from nba.tables.records import rows_from_records
 
 __all__ = [
     "TABLES",
@@ -12,7 +14,9 @@ __all__ = [
     "Engagement",
     "Table",
     "as_moment",
+    "candidates",
     "columns_of",
     "default_channels",
+    "rows_from_records",
     "seconds",
 ]

@@ -79,7 +79,7 @@ def empty_array(column: Column, length: int) -> NDArray[Any]:
     if column.kind == "number":
         return np.full(length, np.nan)
     if column.kind == "flag":
-        return np.zeros(length, dtype=np.bool_)
+        return np.full(length, column.otherwise)
     blank = np.empty(length, dtype=object)
     blank.fill(() if column.kind == "list" else "")
     return blank

@@ -512,7 +512,7 @@ def _read_flag(series: pd.Series, column: Column, findings: Findings) -> pd.Seri
             column.name, "the cells are not all true or false", "Expected a bool column, or 0 and 1."
         )
         return series
-    return pd.Series(array.cast(pa.bool_()).fill_null(False).to_numpy(zero_copy_only=False))
+    return pd.Series(array.cast(pa.bool_()).fill_null(column.otherwise).to_numpy(zero_copy_only=False))
 
 
 def _zero_one(array: pa.Array) -> pa.Array | None:
@@ -529,7 +529,7 @@ def _read_flag_text(series: pd.Series, column: Column, findings: Findings) -> pd
             column.name, f"{_cells(unread)} not true or false", "Write true or false.", bad=unread
         )
         return series
-    return pd.Series([_TRUTH.get(value, False) for value in lowered], dtype=np.bool_)
+    return pd.Series([_TRUTH.get(value, column.otherwise) for value in lowered], dtype=np.bool_)
 
 
 def _read_list(series: pd.Series, column: Column, findings: Findings) -> pd.Series:

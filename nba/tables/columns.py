@@ -79,6 +79,7 @@ class Column:
     values : the only texts allowed; empty is any
     low, high : inclusive bounds of a number
     until : for moments: an empty cell means "no end" instead of "no start"
+    otherwise : for flags: what an empty cell means
     """
 
     name: str
@@ -89,6 +90,7 @@ class Column:
     low: float | None = None
     high: float | None = None
     until: bool = False
+    otherwise: bool = False
 
     @property
     def missing(self) -> int:
@@ -242,7 +244,8 @@ CHANNELS = Table(
         *_columns("text", "channel", required=True),
         _vocabulary("function", "commercial medical none", required=False),
         _vocabulary("direction", "outbound inbound", required=False),
-        *_columns("flag", "consent_required"),
+        # An empty cell must not open a channel.
+        Column("consent_required", "flag", otherwise=True),
         *_columns("list", "success"),
         Column("attribution_days", "number", low=0.0),
         Column("cost", "number", low=0.0),

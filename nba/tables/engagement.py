@@ -224,8 +224,14 @@ def _checked_tables(
     frames: dict[str, pd.DataFrame] = {}
     findings: dict[str, Findings] = {}
     for name, frame in taken.items():
-        frames[name], findings[name] = checked(frame, TABLES[name], text=text)
+        frame, findings[name] = checked(frame, TABLES[name], text=text)
+        # Keyed tables stand in the order of their key; the log gets its own order later.
+        frames[name] = _by_key(frame, TABLES[name].key) if name != "interactions" else frame
     return frames, findings
+
+
+def _by_key(frame: pd.DataFrame, key: str) -> pd.DataFrame:
+    return frame.take(np.argsort(_ranks(frame[key]))).reset_index(drop=True) if key in frame else frame
 
 
 def _known(log: pd.DataFrame, *, until: int | None, findings: Findings) -> tuple[pd.DataFrame, int]:
@@ -254,12 +260,12 @@ def _known(log: pd.DataFrame, *, until: int | None, findings: Findings) -> tuple
 
 def _settle_channels(frames: dict[str, pd.DataFrame], findings: dict[str, Findings]) -> None:
     """Fill in the channels table, and say which channels nobody has described."""
-    used = set(frames["interactions"]["channel"])
+    used = set(frames["interactions"]["channel"].unique())
     offered = {channel for channels in frames["content"]["channels"] for channel in channels}
     is_given = "channels" in frames
     table = filled_channels(frames["channels"]) if is_given else default_channels()
     unknown = sorted((used | offered) - set(table["channel"]))
-    frames["channels"] = table if is_given else default_channels(unknown)
+    frames["channels"] = _by_key(table if is_given else default_channels(unknown), "channel")
     if not unknown:
         return
     done = "They are never recommended." if is_given else "They need consent and count any answer as success."
@@ -275,11 +281,21 @@ def _set_aside_unknown_hcps(frames: dict[str, pd.DataFrame], findings: dict[str,
     for name in ("interactions", "consent", "states"):
         if name not in frames:
             continue
-        orphan = ~frames[name]["hcp_id"].isin(known).to_numpy()
+        orphan = _absent(frames[name]["hcp_id"], known)
         if orphan.any():
             done = "They were set aside; add the HCPs to the hcps table."
             findings[name].warn("hcp_id", f"{int(orphan.sum())} rows of HCPs that hcps does not hold", done)
             frames[name] = frames[name][~orphan].reset_index(drop=True)
+
+
+def _absent(texts: pd.Series, known: pd.Series) -> Bools:
+    """Which texts are there but not among the known; each distinct text is looked up once."""
+    encoded = arrow_of(texts).cast(pa.large_string()).dictionary_encode()
+    among = pc.is_in(encoded.dictionary, arrow_of(known).cast(pa.large_string()))
+    absent = ~among.to_numpy(zero_copy_only=False).astype(np.bool_)
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    of_row: Bools = np.r_[absent, False][codes]
+    return of_row
 
 
 def _canonical_log(log: pd.DataFrame, *, findings: Findings) -> pd.DataFrame:
@@ -359,8 +375,7 @@ def _check_parents(ts: Ints, *, parent: Ints, findings: Findings) -> None:
 def _warn_of_unknown_content(frames: dict[str, pd.DataFrame], findings: Findings) -> None:
     if "content_id" not in frames["interactions"]:
         return
-    shown = frames["interactions"]["content_id"]
-    unknown = (shown.notna() & ~shown.isin(frames["content"]["content_id"])).to_numpy()
+    unknown = _absent(frames["interactions"]["content_id"], frames["content"]["content_id"])
     if unknown.any():
         done = "They count as touches of their channel only; add the content to the content table."
         findings.warn(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from nba.errors import TableError
 from nba.tables.columns import NEEDED, TABLES, Table
+from nba.tables.moments import arrow_of
 
 _MOMENT_FILE = "engagement.json"
 
@@ -122,6 +123,6 @@ def _as_arrow(frame: pd.DataFrame, schema: Table) -> pa.Table:
         "list": pa.list_(pa.large_string()),
     }
     columns = [column for column in schema.columns if column.name in frame]
-    arrays = [pa.array(frame[c.name], from_pandas=True) for c in columns]
+    arrays = [arrow_of(frame[c.name]) for c in columns]
     cast = [array.cast(kinds[c.kind]) for array, c in zip(arrays, columns, strict=True)]
     return pa.table(cast, names=[c.name for c in columns])

@@ -1,0 +1,130 @@
+"""Which actions exist, and which HCPs may get them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nba.contracts import DAY, DO_NOTHING, Action, Bools, Candidates, Columns, Ints, Strings
+from nba.errors import ArgumentError, UnknownActionError, UnknownHCPError
+from nba.tables.engagement import Engagement
+from nba.tables.moments import as_moment
+
+
+def candidates(
+    engagement: Engagement,
+    at: object,
+    *,
+    valid_days: float = 7.0,
+    hcps: Sequence[str] | Strings | None = None,
+    channels: Sequence[str] | None = None,
+) -> Candidates:
+    """Give the HCP x action combinations that channel, country and language allow.
+
+    An action exists for each outbound channel of the channels table that a content lists. It is
+    allowed where the content is for the HCP's country (no country is everywhere) and speaks the
+    HCP's language (where that is known). Status, version and dates are left to the guardrails.
+
+    Parameters
+    ----------
+    engagement : the tables
+    at : anything ``as_moment`` reads, or int seconds UTC
+    valid_days : how long a decision holds, > 0
+    hcps : only these; None is all. A chunk costs no more than its own size.
+    channels : only these; None is all
+
+    Returns
+    -------
+    Candidates with sorted unique HCPs, DO_NOTHING first and the other actions sorted
+
+    Raises
+    ------
+    UnknownHCPError, UnknownActionError
+        If an HCP or a channel is asked for that the tables do not hold.
+    ArgumentError
+        If ``valid_days`` is not a positive number.
+
+    Examples
+    --------
+    >>> candidates(data, "2026-03-01").allowed  # doctest: +SKIP
+    """
+    if not 0 < valid_days < np.inf:
+        raise ArgumentError(f"valid_days is {valid_days}. Expected a positive number of days, such as 7.")
+    start = at if isinstance(at, int) and not isinstance(at, bool) else as_moment(at)
+    people = engagement.columns("hcps")
+    rows = _rows_of(people["hcp_id"], hcps)
+    content = engagement.columns("content")
+    actions, content_rows = _actions(content, _outbound(engagement.columns("channels"), channels))
+    return Candidates(
+        hcps=people["hcp_id"][rows],
+        actions=(DO_NOTHING, *actions),
+        allowed=_allowed(people["country"][rows], people["language"][rows], content, content_rows),
+        at=start,
+        valid_until=start + int(valid_days * DAY),
+    )
+
+
+def _rows_of(known: Strings, wanted: Sequence[str] | Strings | None) -> Ints:
+    """Rows of the wanted HCPs in the sorted hcps table."""
+    if wanted is None:
+        return np.arange(len(known))
+    if isinstance(wanted, str):
+        raise ArgumentError("hcps is one text. Expected a list of ids: hcps=[...].")
+    asked = np.array(sorted(set(wanted)), dtype=object)
+    rows = np.searchsorted(known, asked) if len(asked) else np.empty(0, dtype=np.int64)
+    found = known[np.minimum(rows, len(known) - 1)] == asked
+    if not np.all(found):
+        raise UnknownHCPError(
+            f"{int((~found).sum())} of {len(asked)} HCPs are not among the {len(known)} of the hcps table. "
+            "Add them to the hcps table, or leave them out."
+        )
+    return rows
+
+
+def _outbound(channels: Columns, wanted: Sequence[str] | None) -> set[str]:
+    known = set(channels["channel"])
+    unknown = sorted(set(wanted or ()) - known)
+    if unknown:
+        raise UnknownActionError(
+            f"Channels {unknown} are not in the channels table. Known channels: {sorted(known)}. "
+            "Describe them in the channels table, or leave them out."
+        )
+    outbound = set(channels["channel"][channels["direction"] == "outbound"])
+    return outbound if wanted is None else outbound & set(wanted)
+
+
+def _actions(content: Columns, outbound: set[str]) -> tuple[list[Action], Ints]:
+    """The sorted actions, and each one's row in the content table."""
+    pairs = sorted(
+        (Action(channel, content_id), row)
+        for row, (content_id, channels) in enumerate(
+            zip(content["content_id"], content["channels"], strict=True)
+        )
+        for channel in channels
+        if channel in outbound
+    )
+    return [action for action, _ in pairs], np.array([row for _, row in pairs], dtype=np.int64)
+
+
+def _allowed(country: Strings, language: Strings, content: Columns, content_rows: Ints) -> Bools:
+    """(n, K) with the column of DO_NOTHING first; countries and languages are compared once each."""
+    country_code, countries = pd.factorize(country)
+    language_code, languages = pd.factorize(language)
+    n_languages = max(len(languages), 1)
+    fits = np.array(
+        [_fits(c, spoken, content) for c, spoken in product(countries, languages)], dtype=np.bool_
+    ).reshape(-1, len(content["content_id"]))
+    by_action = np.concatenate([np.ones((len(fits), 1), dtype=np.bool_), fits[:, content_rows]], axis=1)
+    allowed: Bools = by_action[country_code * n_languages + language_code]
+    return allowed
+
+
+def _fits(country: Any, language: Any, content: Columns) -> list[bool]:
+    return [
+        (not places or country in places) and (not language or language == spoken)
+        for places, spoken in zip(content["country"], content["language"], strict=True)
+    ]

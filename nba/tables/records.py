@@ -1,0 +1,269 @@
+"""One HCP's plain records as arrays, without a frame."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba.contracts import FOREVER, Bools, Columns
+from nba.errors import TableError, TableTypeError
+from nba.tables.arrays import empty_array
+from nba.tables.checks import is_about_patients
+from nba.tables.columns import ENGAGED_OUTCOMES, TABLES, TOUCH_OUTCOMES, Column, Kind, Table
+from nba.tables.machine import QUICK_OUTCOMES, machine_rows
+from nba.tables.moments import seconds_of_datetime
+
+Record = Mapping[str, Any]
+Fault = Callable[[str, str], None]
+
+
+def rows_from_records(records: Sequence[Record], table: str = "interactions") -> Columns:
+    """Turn plain records into the arrays that ``Engagement.columns`` would give for them.
+
+    Parameters
+    ----------
+    records : dicts with the table's columns; times as zone-aware datetimes or ISO texts with a zone
+    table : "interactions" or "consent"
+
+    Returns
+    -------
+    every column of the table as one array; interactions are sorted and carry ``machine``, ``touch``
+    and ``engaged``
+
+    Raises
+    ------
+    TableError
+        If a record does not fit the table; with every fault in ``faults``.
+    TableTypeError
+        If the records are no list of dicts.
+
+    Examples
+    --------
+    >>> rows = rows_from_records([{"interaction_id": "i1", "hcp_id": "h1", "ts": "2026-01-05T09:00Z",
+    ...     "channel": "rep_visit", "direction": "outbound", "outcome": "held"}])
+    >>> rows["touch"].tolist(), rows["ts"].tolist()
+    ([True], [1767603600])
+    """
+    schema = _schema(table)
+    _check_type(records, table)
+    is_log = table == "interactions"
+    columns = _read(_once(records, schema) if is_log else records, schema)
+    rows = len(columns["hcp_id"])
+    if is_log:
+        columns = _finished_log(columns, rows)
+    blank = {c.name: empty_array(c, rows) for c in schema.columns if c.name not in columns}
+    return {**blank, **columns}
+
+
+def _schema(table: str) -> Table:
+    if table not in ("interactions", "consent"):
+        raise TableError(f"Records of {table!r} are not read. Expected 'interactions' or 'consent'.")
+    return TABLES[table]
+
+
+def _check_type(records: Sequence[Record], table: str) -> None:
+    if isinstance(records, (list, tuple)) and all(isinstance(record, Mapping) for record in records):
+        return
+    raise TableTypeError(
+        f"The {table} records are a {type(records).__name__}. Expected a list of dicts, one a row."
+    )
+
+
+def _once(records: Sequence[Record], schema: Table) -> Sequence[Record]:
+    """The records without those delivered again; of equal ones the first to arrive counts."""
+    by_key: dict[Any, Record] = {}
+    for record in records:
+        key = record.get(schema.key)
+        if not isinstance(key, str):
+            return records
+        if key in by_key and not _says_the_same(record, by_key[key], schema):
+            found = "the same key stands for rows with other values"
+            fault = f"{schema.name}.{schema.key}: {found}. Keep one row a key."
+            raise TableError(fault, faults=(fault,))
+        if key not in by_key or _arrives_before(record, by_key[key]):
+            by_key[key] = record
+    return records if len(by_key) == len(records) else list(by_key.values())
+
+
+def _says_the_same(record: Record, other: Record, schema: Table) -> bool:
+    return all(
+        _comparable(record.get(c.name), c) == _comparable(other.get(c.name), c)
+        for c in schema.columns
+        if c.name != "recorded_at"
+    )
+
+
+def _comparable(value: Any, column: Column) -> Any:
+    if _is_missing(value):
+        return False if column.kind == "flag" else ""
+    return _as_seconds(value) if column.kind == "moment" else value
+
+
+def _arrives_before(record: Record, other: Record) -> bool:
+    mine, theirs = record.get("recorded_at"), other.get("recorded_at")
+    if _is_missing(mine):
+        return False
+    return _is_missing(theirs) or (_as_seconds(mine) or FOREVER) < (_as_seconds(theirs) or FOREVER)
+
+
+def _read(records: Sequence[Record], schema: Table) -> dict[str, NDArray[Any]]:
+    keys = set(chain.from_iterable(records))
+    faults: list[str] = []
+    if any(map(_is_refused, keys)):
+        faults.append(f"{schema.name}: a key looks like patient data. Drop it: no patient data may enter.")
+    columns: dict[str, NDArray[Any]] = {}
+    for column in schema.columns:
+        name = column.name
+        if name in keys or column.required:
+
+            def fault(found: str, todo: str, name: str = name) -> None:
+                faults.append(f"{schema.name}.{name}: {found}. {todo}")
+
+            columns[name] = _READERS[column.kind]([record.get(name) for record in records], column, fault)
+    if faults:
+        raise TableError(f"The records do not fit: {' '.join(faults)}", faults=tuple(faults))
+    return columns
+
+
+@lru_cache(maxsize=1024)
+def _is_refused(name: Any) -> bool:
+    return isinstance(name, str) and is_about_patients(name)
+
+
+def _is_missing(value: Any) -> bool:
+    # NaN and NaT are the values that differ from themselves.
+    return value is None or value == "" or bool(value != value)
+
+
+def _texts(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
+    distinct = set(values)
+    if not set(map(type, distinct)) <= {str}:
+        values = ["" if _is_missing(value) else value for value in values]
+        distinct = set(values)
+    if not all(isinstance(value, str) for value in distinct):
+        fault("not all values are text", "Write them as str.")
+        return np.empty(0, dtype=object)
+    if any(map(str.isspace, distinct)):
+        values = ["" if value.isspace() else value for value in values]
+        distinct = set(values)
+    if column.required and "" in distinct:
+        fault(f"{values.count('')} values are missing (first at row {values.index('')})", "Fill them.")
+    if column.values and not distinct <= {*column.values, ""}:
+        fault("a value is outside the vocabulary", f"Expected one of {', '.join(column.values)}.")
+    return _objects(values)
+
+
+def _objects(values: Iterable[Any]) -> NDArray[Any]:
+    return np.array(list(values), dtype=object)
+
+
+def _moments(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
+    whole = [column.missing if _is_missing(value) else _as_seconds(value) for value in values]
+    if None in whole:
+        todo = "Expected zone-aware datetimes or ISO texts with a zone."
+        fault(
+            f"{whole.count(None)} values without a zone or no time (first at row {whole.index(None)})", todo
+        )
+        return np.empty(0, dtype=np.int64)
+    if column.required and column.missing in whole:
+        fault(f"values are missing (first at row {whole.index(column.missing)})", "Fill them.")
+    return np.array(whole, dtype=np.int64)
+
+
+def _as_seconds(value: Any) -> int | None:
+    """Whole seconds UTC; None where the zone is missing or it is no time."""
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if isinstance(value, dt.datetime) and value.utcoffset() is not None:
+        return seconds_of_datetime(value)
+    return None
+
+
+def _numbers(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
+    filled = [np.nan if _is_missing(value) else value for value in values]
+    if not all(
+        isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in filled
+    ):
+        fault("not all values are numbers", "Write them as int or float.")
+        return np.empty(0)
+    numbers = np.array(filled, dtype=np.float64)
+    low, high = column.low, column.high
+    if np.isinf(numbers).any() or (low is not None and (numbers < low).any()):
+        fault("a value is infinite or too small", "Leave unknown values out.")
+    if high is not None and (numbers > high).any():
+        fault(f"a value is above {high:g}", "Correct it, or leave it out.")
+    return numbers
+
+
+def _flags(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
+    filled = [False if _is_missing(value) else value for value in values]
+    if not all(value in (0, 1) for value in filled):
+        fault("not all values are true or false", "Write True or False.")
+        return np.empty(0, dtype=np.bool_)
+    return np.array(filled, dtype=np.bool_)
+
+
+_READERS: dict[Kind, Callable[[list[Any], Column, Fault], NDArray[Any]]] = {
+    "id": _texts,
+    "text": _texts,
+    "moment": _moments,
+    "number": _numbers,
+    "flag": _flags,
+}
+
+
+def _finished_log(columns: dict[str, NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
+    """Sort a log as ``Engagement`` does and derive the same flags."""
+    ts, ids, hcps = columns["ts"], columns["interaction_id"].tolist(), columns["hcp_id"].tolist()
+    columns["recorded_at"] = np.maximum(columns.get("recorded_at", ts), ts)
+    moments = ts.tolist()
+    keys = list(zip(hcps, moments, ids, strict=True))
+    order = sorted(range(rows), key=keys.__getitem__)
+    if order != list(range(rows)):
+        columns = {name: values[order] for name, values in columns.items()}
+    return {**columns, **_derived(columns, rows)}
+
+
+def _derived(columns: dict[str, NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
+    outcome: list[str] = columns["outcome"].tolist()
+    hcps: list[str] = columns["hcp_id"].tolist()
+    parents: list[str] = columns["parent_id"].tolist() if "parent_id" in columns else [""] * rows
+    place = {key: row for row, key in enumerate(columns["interaction_id"].tolist())}
+    found = [place.get(key, -1) if key else -1 for key in parents]
+    parent = np.array(
+        [above if above >= 0 and hcps[above] == hcp else -1 for above, hcp in zip(found, hcps, strict=True)],
+        dtype=np.int64,
+    )
+    ts = columns["ts"]
+    if rows and (ts < ts[parent])[parent >= 0].any():
+        fault = "interactions.ts: a response comes before the touch it answers. Correct ts or parent_id."
+        raise TableError(fault, faults=(fault,))
+    machine = machine_rows(
+        flagged=columns["is_machine"] if "is_machine" in columns else np.zeros(rows, dtype=np.bool_),
+        quick=_among(outcome, QUICK_OUTCOMES),
+        clicked=_among(outcome, {"clicked"}),
+        sent=_among(outcome, {"sent"}),
+        ts=ts,
+        known=columns["recorded_at"],
+        parent=parent,
+    )
+    first = np.array([not key for key in parents], dtype=np.bool_)
+    outbound = _among(columns["direction"].tolist(), {"outbound"})
+    return {
+        "machine": machine,
+        "touch": outbound & first & _among(outcome, TOUCH_OUTCOMES),
+        "engaged": _among(outcome, ENGAGED_OUTCOMES) & ~machine,
+    }
+
+
+def _among(values: list[str], wanted: Iterable[str]) -> Bools:
+    return np.array([value in wanted for value in values], dtype=np.bool_)
