@@ -1,5 +1,6 @@
 """The tables that cross the border, and their checks."""
 
+from nba.tables.adapters import from_frame, open_payments
 from nba.tables.arrays import columns_of
 from nba.tables.candidates import candidates
 from nba.tables.columns import TABLES, Column, Table
@@ -17,6 +18,8 @@ __all__ = [
     "candidates",
     "columns_of",
     "default_channels",
+    "from_frame",
+    "open_payments",
     "rows_from_records",
     "seconds",
 ]

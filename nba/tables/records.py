@@ -6,16 +6,18 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from nba.contracts import FOREVER, Bools, Columns
+from nba.contracts import FOREVER, Bools, Columns, Ints
 from nba.errors import TableError, TableTypeError
 from nba.tables.arrays import empty_array
 from nba.tables.checks import is_about_patients
-from nba.tables.columns import ENGAGED_OUTCOMES, TABLES, TOUCH_OUTCOMES, Column, Kind, Table
+from nba.tables.columns import ENGAGED_OUTCOMES, OUTCOMES, TABLES, TOUCH_OUTCOMES, Column, Kind, Table
 from nba.tables.machine import QUICK_OUTCOMES, machine_rows
 from nba.tables.moments import seconds_of_datetime
 
@@ -68,7 +70,9 @@ def _schema(table: str) -> Table:
 
 
 def _check_type(records: Sequence[Record], table: str) -> None:
-    if isinstance(records, (list, tuple)) and all(isinstance(record, Mapping) for record in records):
+    if isinstance(records, (list, tuple)) and all(
+        issubclass(kind, Mapping) for kind in set(map(type, records))
+    ):
         return
     raise TableTypeError(
         f"The {table} records are a {type(records).__name__}. Expected a list of dicts, one a row."
@@ -77,18 +81,25 @@ def _check_type(records: Sequence[Record], table: str) -> None:
 
 def _once(records: Sequence[Record], schema: Table) -> Sequence[Record]:
     """The records without those delivered again; of equal ones the first to arrive counts."""
-    by_key: dict[Any, Record] = {}
-    for record in records:
-        key = record.get(schema.key)
-        if not isinstance(key, str):
-            return records
+    keys = _values(records, schema.key)
+    if set(map(type, keys)) != {str} or len(set(keys)) == len(keys):
+        return records
+    by_key: dict[str, Record] = {}
+    for key, record in zip(keys, records, strict=True):
         if key in by_key and not _says_the_same(record, by_key[key], schema):
             found = "the same key stands for rows with other values"
             fault = f"{schema.name}.{schema.key}: {found}. Keep one row a key."
             raise TableError(fault, faults=(fault,))
         if key not in by_key or _arrives_before(record, by_key[key]):
             by_key[key] = record
-    return records if len(by_key) == len(records) else list(by_key.values())
+    return list(by_key.values())
+
+
+def _values(records: Sequence[Record], name: str) -> list[Any]:
+    try:
+        return list(map(itemgetter(name), records))
+    except KeyError:
+        return [record.get(name) for record in records]
 
 
 def _says_the_same(record: Record, other: Record, schema: Table) -> bool:
@@ -125,7 +136,7 @@ def _read(records: Sequence[Record], schema: Table) -> dict[str, NDArray[Any]]:
             def fault(found: str, todo: str, name: str = name) -> None:
                 faults.append(f"{schema.name}.{name}: {found}. {todo}")
 
-            columns[name] = _READERS[column.kind]([record.get(name) for record in records], column, fault)
+            columns[name] = _READERS[column.kind](_values(records, name), column, fault)
     if faults:
         raise TableError(f"The records do not fit: {' '.join(faults)}", faults=tuple(faults))
     return columns
@@ -164,6 +175,8 @@ def _objects(values: Iterable[Any]) -> NDArray[Any]:
 
 
 def _moments(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
+    if _are_aware(values):
+        return np.floor([value.timestamp() for value in values]).astype(np.int64)
     whole = [column.missing if _is_missing(value) else _as_seconds(value) for value in values]
     if None in whole:
         todo = "Expected zone-aware datetimes or ISO texts with a zone."
@@ -174,6 +187,14 @@ def _moments(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
     if column.required and column.missing in whole:
         fault(f"values are missing (first at row {whole.index(column.missing)})", "Fill them.")
     return np.array(whole, dtype=np.int64)
+
+
+def _are_aware(values: list[Any]) -> bool:
+    kinds = set(map(type, values))
+    if type(pd.NaT) in kinds or not all(issubclass(kind, dt.datetime) for kind in kinds):
+        return False
+    zones = {value.tzinfo for value in values}
+    return None not in zones and all(zone.utcoffset(values[0]) is not None for zone in zones)
 
 
 def _as_seconds(value: Any) -> int | None:
@@ -234,36 +255,40 @@ def _finished_log(columns: dict[str, NDArray[Any]], rows: int) -> dict[str, NDAr
 
 
 def _derived(columns: dict[str, NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
-    outcome: list[str] = columns["outcome"].tolist()
-    hcps: list[str] = columns["hcp_id"].tolist()
-    parents: list[str] = columns["parent_id"].tolist() if "parent_id" in columns else [""] * rows
-    place = {key: row for row, key in enumerate(columns["interaction_id"].tolist())}
-    found = [place.get(key, -1) if key else -1 for key in parents]
-    parent = np.array(
-        [above if above >= 0 and hcps[above] == hcp else -1 for above, hcp in zip(found, hcps, strict=True)],
-        dtype=np.int64,
-    )
+    outcome = np.array([_CODES[name] for name in columns["outcome"].tolist()], dtype=np.int64)
+    has_parent, parent = _parents(columns, rows)
     ts = columns["ts"]
     if rows and (ts < ts[parent])[parent >= 0].any():
         fault = "interactions.ts: a response comes before the touch it answers. Correct ts or parent_id."
         raise TableError(fault, faults=(fault,))
     machine = machine_rows(
         flagged=columns["is_machine"] if "is_machine" in columns else np.zeros(rows, dtype=np.bool_),
-        quick=_among(outcome, QUICK_OUTCOMES),
-        clicked=_among(outcome, {"clicked"}),
-        sent=_among(outcome, {"sent"}),
+        quick=_IS_QUICK[outcome],
+        clicked=outcome == _CODES["clicked"],
+        sent=outcome == _CODES["sent"],
         ts=ts,
         known=columns["recorded_at"],
         parent=parent,
     )
-    first = np.array([not key for key in parents], dtype=np.bool_)
-    outbound = _among(columns["direction"].tolist(), {"outbound"})
     return {
         "machine": machine,
-        "touch": outbound & first & _among(outcome, TOUCH_OUTCOMES),
-        "engaged": _among(outcome, ENGAGED_OUTCOMES) & ~machine,
+        "touch": (columns["direction"] == "outbound") & ~has_parent & _IS_TOUCH[outcome],
+        "engaged": _IS_ENGAGED[outcome] & ~machine,
     }
 
 
-def _among(values: list[str], wanted: Iterable[str]) -> Bools:
-    return np.array([value in wanted for value in values], dtype=np.bool_)
+def _parents(columns: dict[str, NDArray[Any]], rows: int) -> tuple[Bools, Ints]:
+    """Which rows name a parent, and the row of each one that the same HCP has (-1: none)."""
+    if "parent_id" not in columns:
+        return np.zeros(rows, dtype=np.bool_), np.full(rows, -1, dtype=np.int64)
+    place = dict(zip(columns["interaction_id"].tolist(), range(rows), strict=True))
+    found = np.array([place.get(key, -1) for key in columns["parent_id"].tolist()], dtype=np.int64)
+    same_hcp = columns["hcp_id"][found] == columns["hcp_id"] if rows else np.zeros(0, dtype=np.bool_)
+    return columns["parent_id"] != "", np.where(same_hcp, found, -1)
+
+
+_CODES = {name: code for code, name in enumerate(OUTCOMES)}
+_IS_QUICK, _IS_TOUCH, _IS_ENGAGED = (
+    np.array([name in wanted for name in OUTCOMES], dtype=np.bool_)
+    for wanted in (QUICK_OUTCOMES, TOUCH_OUTCOMES, ENGAGED_OUTCOMES)
+)
