@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nba.contracts import FOREVER, NEVER, Bools, Candidates, Columns, Context, Ints, Verdict
 from nba.errors import ArgumentError
-from nba.guardrails.lookup import codes, content_rows, is_touch, position_of, text_column
+from nba.guardrails.lookup import codes, content_rows, is_touch, numbered, position_of, text_column
 from nba.guardrails.registry import Described
 
 CountryDefault: TypeAlias = Literal["opt_in_required", "opt_in_not_required", "never"]
@@ -85,9 +85,14 @@ class Consent(Described):
         """Remove candidates that the HCP has not consented to."""
         lines, line_of = _lines(candidates, context.content)
         states = _states(candidates, context.consent)
-        resolved = [_resolve(line, states, candidates=candidates) for line in lines]
-        reason = np.column_stack([reasons for reasons, _ in resolved])[:, line_of]
-        since = np.column_stack([moments for _, moments in resolved])[:, line_of]
+        covering = [tuple(broad for broad in _broader(line) if broad in states) for line in lines]
+        distinct = numbered(covering)  # most products have no line of their own and share one answer
+        resolved = [
+            _resolve([(key, states[key]) for key in keys], candidates=candidates) for keys in distinct
+        ]
+        answer_of = codes(covering, distinct)[line_of]
+        reason = np.column_stack([reasons for reasons, _ in resolved])[:, answer_of]
+        since = np.column_stack([moments for _, moments in resolved])[:, answer_of]
         needs_consent = _needs_consent(candidates, context.channels)
         if context.consent is not None:
             reason = self._apply_country(reason, needs_consent, hcps=context.hcps)
@@ -184,10 +189,9 @@ def _earliest_end(cell: Ints, ends: Ints, *, of: Bools, size: int) -> Ints:
 
 
 def _resolve(
-    line: Line, states: Mapping[Line, _State], *, candidates: Candidates
+    covering: Sequence[tuple[Line, _State]], *, candidates: Candidates
 ) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    """(n,) reason, and (n,) moment of the opt-in in use, for candidates of one line."""
-    covering = [(broad, states[broad]) for broad in _broader(line) if broad in states]
+    """(n,) reason and (n,) moment of the opt-in in use, from all lines that cover a candidate."""
     n = len(candidates.hcps)
     out = np.zeros(n, dtype=np.bool_)
     latest_in, latest_pending = np.full(n, NEVER, dtype=np.int64), np.full(n, NEVER, dtype=np.int64)
@@ -204,7 +208,7 @@ def _resolve(
     reason[(latest_in > NEVER) & (expires < candidates.valid_until)] = _EXPIRED
     reason[(latest_pending > NEVER) & (latest_pending >= latest_in)] = _PENDING
     reason[out] = _OPT_OUT
-    return reason, np.where(latest_in > NEVER, latest_in, -1)
+    return reason, np.where(reason == 0, latest_in, -1)
 
 
 def _lifted_at(line: Line, covering: Sequence[tuple[Line, _State]]) -> Ints:

@@ -164,7 +164,7 @@ def _masked(priorities: Floats, eligible: Bools) -> tuple[Floats, Bools]:
         row, action = np.argwhere(bad)[0].tolist()
         raise ArgumentError(
             f"{int(bad.sum())} priorities of eligible actions are missing or infinite, the first in row "
-            f"{row}, action {action}; expected finite numbers. Make the action ineligible, or give it a priority."
+            f"{row}, action {action}; expected finite numbers. Give it a priority, or make it ineligible."
         )
     return np.where(eligible, priorities, -np.inf), np.ascontiguousarray(eligible)
 

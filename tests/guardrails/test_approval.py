@@ -1,0 +1,131 @@
+"""Approved against a second, dumber way to read the content table."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nba.contracts import FOREVER, NEVER
+from nba.guardrails import Approved
+
+TIMES = {"at": 10, "valid_until": 20}
+CONTENT = st.fixed_dictionaries(
+    {
+        "document_number": st.sampled_from(["D1", "D1", "D2", ""]),
+        "version": st.sampled_from(["1", "2", "9", "10", "2.0", "2.1", "v3"]),
+        "approval_status": st.sampled_from(["approved", "approved", "approved", "staged", "expired"]),
+        "approved_from": st.sampled_from([NEVER, 5, 10, 11]),
+        "expiry": st.sampled_from([FOREVER, 15, 20, 25]),
+        "country": st.sampled_from([(), ("US",), ("US", "DE"), ("DE",)]),
+        "supersedes": st.sampled_from(["", "", "", "c0", "c1"]),
+    }
+)
+
+
+def number(version):
+    major, _, minor = version.removeprefix("v").partition(".")
+    return int(major) + int(minor or 0) / 100
+
+
+def plain_answer(rows, row, country):
+    def live(other):
+        return other["approval_status"] == "approved" and other["approved_from"] <= 10
+
+    def covers(other):
+        return not other["country"] or country in other["country"]
+
+    if row["approval_status"] != "approved":
+        return "not_approved"
+    if row["approved_from"] > 10:
+        return "not_yet_valid"
+    if row["expiry"] < 20:
+        return "expired"
+    if not covers(row):
+        return "other_country"
+    for other in rows:
+        newer = number(other["version"]) > number(row["version"])
+        same = row["document_number"] and other["document_number"] == row["document_number"]
+        if live(other) and covers(other) and same and newer:
+            return "superseded"
+        if live(other) and other is not row and other["supersedes"] == row["content_id"]:
+            return "superseded"
+    return ""
+
+
+@settings(max_examples=150, deadline=None)
+@given(drawn=st.lists(CONTENT, min_size=1, max_size=8), asked=st.integers(1, 8))
+def test_approved_equals_reading_the_table_one_by_one(build, reasons, drawn, asked):
+    rows = [{"content_id": f"c{i}", **row} for i, row in enumerate(drawn)]
+    world = build(
+        actions=[("email", row["content_id"]) for row in rows[:asked]],
+        hcps=["h0", "h1", "h2", "h3"],
+        countries=["US", "DE", "", "US"],
+        content=rows,
+        **TIMES,
+    )
+
+    found = reasons(Approved(), world)
+
+    for i, country in enumerate(["US", "DE", "", "US"]):
+        assert found[i] == ["", *(plain_answer(rows, row, country) for row in rows[:asked])]
+
+
+def test_approval_must_cover_the_whole_window(build, reasons):
+    rows = [{"content_id": "a", "expiry": 19}, {"content_id": "b", "expiry": 20, "approved_from": 10}]
+
+    world = build(actions=[("email", "a"), ("email", "b")], content=rows, **TIMES)
+
+    assert reasons(Approved(), world) == [["", "expired", ""]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("9", "10"), ("2.0", "2.1"), ("2", "2.1"), ("v2", "v10"), ("3", "3b"), ("3b", "3.1")]
+)
+def test_versions_compare_by_their_numbers(build, reasons, old, new):
+    rows = [
+        {"content_id": "old", "document_number": "D", "version": old},
+        {"content_id": "new", "document_number": "D", "version": new},
+    ]
+
+    world = build(actions=[("email", "old"), ("email", "new")], content=rows)
+
+    assert reasons(Approved(), world) == [["", "superseded", ""]]
+
+
+def test_a_newer_version_that_is_no_candidate_still_supersedes(build, reasons):
+    rows = [
+        {"content_id": "old", "document_number": "D", "version": "1"},
+        {"content_id": "new", "document_number": "D", "version": "2"},
+    ]
+
+    assert reasons(Approved(), build(actions=[("email", "old")], content=rows)) == [["", "superseded"]]
+
+
+def test_a_version_approved_elsewhere_does_not_supersede_here(build, reasons):
+    rows = [
+        {"content_id": "old", "document_number": "D", "version": "1"},
+        {"content_id": "new", "document_number": "D", "version": "2", "country": ("DE",)},
+    ]
+    world = build(
+        actions=[("email", "old"), ("email", "new")], hcps=["a", "b"], countries=["US", "DE"], content=rows
+    )
+
+    assert reasons(Approved(), world) == [["", "", "other_country"], ["", "superseded", ""]]
+
+
+def test_unknown_content_is_not_approved_and_no_content_needs_no_approval(build, reasons):
+    world = build(actions=[("email", "ghost"), ("rep_visit", "")], content=[{"content_id": "a"}])
+
+    assert reasons(Approved(), world) == [["", "not_approved", ""]]
+
+
+def test_an_empty_content_table_approves_nothing(build, reasons):
+    assert reasons(Approved(), build(actions=[("email", "a")])) == [["", "not_approved"]]
+
+
+def test_the_card_is_told_the_expiry(build):
+    rows = [{"content_id": "a", "expiry": 99}, {"content_id": "b"}]
+    verdict = Approved().check(*build(actions=[("email", "a"), ("email", "b")], content=rows, **TIMES))
+
+    assert [verdict.fact(0, k)["expiry"] for k in range(3)] == [-1, 99, -1]

@@ -1,0 +1,38 @@
+"""Guardrails survive the way through JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nba.errors import ArgumentError
+from nba.guardrails import Approved, Consent, FrequencyCap, MinimumGap, from_dict
+
+RULES = [
+    Approved(),
+    Consent(country_default={"US": "opt_in_not_required", "DE": "never"}),
+    FrequencyCap(3, days=7, channel="email"),
+    MinimumGap(days=2.5),
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+def test_a_rule_comes_back_from_its_description(rule):
+    assert from_dict(json.loads(json.dumps(rule.describe()))) == rule
+
+
+def test_the_order_of_countries_does_not_change_the_description():
+    one = Consent(country_default={"US": "never", "DE": "never"})
+    other = Consent(country_default={"DE": "never", "US": "never"})
+
+    assert json.dumps(one.describe()) == json.dumps(other.describe())
+
+
+@pytest.mark.parametrize(
+    "described",
+    [{}, {"class": "Popen"}, {"class": "MinimumGap"}, {"class": "MinimumGap", "days": 1, "hours": 2}],
+)
+def test_a_description_that_is_not_ours_is_refused(described):
+    with pytest.raises(ArgumentError):
+        from_dict(described)

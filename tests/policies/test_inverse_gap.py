@@ -1,0 +1,114 @@
+"""Inverse gap weighting against its formula, written out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nba.contracts import Scores
+from nba.errors import ArgumentError
+from nba.policies import InverseGap
+
+PRIORITIES = st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=8)
+
+
+def by_hand(priorities, eligible, gamma):
+    options = [k for k, allowed in enumerate(eligible) if allowed]
+    best = max(options, key=lambda k: (priorities[k], -k))
+    scale = max(abs(priorities[k]) for k in options) or 1.0
+    weights = [0.0] * len(priorities)
+    for k in options:
+        if k != best:
+            weights[k] = 1 / (len(options) + gamma * (priorities[best] - priorities[k]) / scale)
+    weights[best] = 1 - math.fsum(weights)
+    return weights
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    priorities=PRIORITIES, data=st.data(), n=st.integers(0, 10_000), gamma=st.sampled_from([None, 0.0, 9.5])
+)
+def test_weights_are_those_of_the_formula(scores_of, priorities, data, n, gamma):
+    k = len(priorities)
+    eligible = [True, *data.draw(st.lists(st.booleans(), min_size=k - 1, max_size=k - 1))]
+    scores = scores_of((1, k), n=float(n))
+
+    found = InverseGap(gamma=gamma).weights(np.array([priorities]), scores, np.array([eligible]))
+
+    schedule = 30 * math.sqrt(n * sum(eligible[1:])) if gamma is None else gamma
+    np.testing.assert_allclose(found[0], by_hand(priorities, eligible, schedule), atol=1e-12)
+
+
+@given(priorities=PRIORITIES, factor=st.sampled_from([2.0**-20, 0.25, 1024.0]))
+def test_the_unit_of_the_priorities_makes_no_difference(scores_of, priorities, factor):
+    table, everything = np.array([priorities]), np.ones((1, len(priorities)), dtype=bool)
+    scores = scores_of(table.shape, n=10.0)
+
+    one = InverseGap().weights(table, scores, everything)
+    other = InverseGap().weights(table * factor, scores, everything)
+
+    np.testing.assert_allclose(one, other, rtol=1e-9)
+
+
+@given(priorities=st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=8, unique=True))
+def test_a_higher_priority_is_never_less_likely(scores_of, priorities):
+    table, everything = np.array([priorities]), np.ones((1, len(priorities)), dtype=bool)
+
+    weights = InverseGap(gamma=3.0).weights(table, scores_of(table.shape), everything)[0]
+
+    assert (np.diff(weights[np.argsort(table[0], kind="stable")]) >= -1e-12).all()
+
+
+def test_without_data_nothing_is_preferred_and_with_data_the_best_is(scores_of):
+    table, everything = np.array([[0.0, 0.04, 0.05]]), np.ones((1, 3), dtype=bool)
+
+    none, some, much = (
+        InverseGap().weights(table, scores_of((1, 3), n=n), everything)[0] for n in (0.0, 1.0, 10_000.0)
+    )
+
+    np.testing.assert_allclose(none, 1 / 3)
+    assert none[2] < some[2] < much[2]
+    assert much[2] > 0.99
+
+
+def test_all_zero_priorities_are_alike(scores_of):
+    weights = InverseGap(gamma=50.0).weights(
+        np.zeros((1, 4)), scores_of((1, 4)), np.array([[True, True, False, True]])
+    )
+
+    np.testing.assert_allclose(weights, [[1 / 3, 1 / 3, 0, 1 / 3]])
+
+
+def test_optimism_lifts_what_is_less_well_known():
+    priorities, everything = np.array([[0.0, 0.1, 0.1]]), np.ones((1, 3), dtype=bool)
+    margin = np.array([[-np.inf, *([math.log(0.1 / 0.9)] * 2)]])
+    scores = Scores(margin, np.array([[0.0, 0.1, 0.8]]), np.zeros(3), np.zeros(3, dtype=bool))
+
+    weights = InverseGap(gamma=10.0, optimism=0.5).weights(priorities, scores, everything)[0]
+
+    hopeful = [0.0, *(0.1 + 0.5 * 0.1 * 0.9 * spread for spread in (0.1, 0.8))]
+    np.testing.assert_allclose(weights, by_hand(hopeful, [True] * 3, 10.0), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "settings_", [{"explore": 1.2}, {"explore": None}, {"gamma": -1}, {"gamma": math.inf}, {"optimism": -0.1}]
+)
+def test_a_setting_out_of_range_is_refused(settings_):
+    with pytest.raises(ArgumentError, match=next(iter(settings_))):
+        InverseGap(**settings_)
+
+
+def test_scores_that_the_schedule_cannot_use_are_refused(scores_of):
+    table, everything = np.zeros((1, 2)), np.ones((1, 2), dtype=bool)
+    nan = np.full((1, 2), np.nan)
+
+    with pytest.raises(ArgumentError, match="training row counts"):
+        InverseGap().weights(table, scores_of((1, 2), n=np.nan), everything)
+    with pytest.raises(ArgumentError, match="spreads"):
+        InverseGap(optimism=1.0).weights(
+            table, Scores(np.zeros((1, 2)), nan, np.zeros(2), np.zeros(2, dtype=bool)), everything
+        )
