@@ -11,7 +11,7 @@ from nba.contracts import DO_NOTHING, Facet, Reason, Receipt
 from nba.errors import ArgumentError
 from nba.explain import dates
 from nba.explain.confidence import DOTS, Band, Reference, band, comparison
-from nba.explain.considered import Considered, alternatives, in_words, whole
+from nba.explain.considered import Considered, alternatives, facts_in_words, in_words
 from nba.explain.inert import inert
 from nba.explain.page import fragment, page
 from nba.explain.reasons import Audience, Selection, in_order, select
@@ -52,7 +52,7 @@ class RepCard:
     title, document, expires : the approved content, "PM-US-0412 v3", "expires 31 Mar 2027"
     slot, valid_until : when
     confidence : High, Medium, Low or Test; None where nothing is suggested
-    comparison, basis : "About 3× the usual ...", "Based on 240 earlier contacts of this kind"
+    comparison, basis : "About 3× the usual ...", "Based on 240 earlier contacts like this"
     why, watch : at most three sentences for, at most one against
     notes : mixed signals, test suggestion, other approved factors
     interests : (topic, number of engagements), at most three
@@ -250,8 +250,9 @@ def _comparison(receipt: Receipt, reference: Reference | None, book: Book) -> st
 
 
 def _basis(receipt: Receipt, book: Book) -> str:
-    if receipt.propensity is None:
-        return ""
+    if receipt.action == DO_NOTHING:
+        alone = all(action == DO_NOTHING for action, _ in receipt.eligible)
+        return book.phrase("note", "nothing_left" if alone else "not_worth")
     if receipt.prior_only or receipt.n < 1:
         return book.phrase("note", "prior_only")
     count = int(receipt.n)
@@ -264,15 +265,13 @@ def _notes(receipt: Receipt, chosen: Selection, is_test: bool, book: Book) -> tu
 
 
 def _note_names(receipt: Receipt, chosen: Selection, is_test: bool) -> Iterator[str]:
-    if receipt.action == DO_NOTHING:
-        alone = all(action == DO_NOTHING for action, _ in receipt.eligible)
-        yield "nothing_left" if alone else "not_worth"
-    elif is_test:
+    if is_test:
         yield "test"
-    elif not chosen.why:
-        yield "no_reason"
-    elif chosen.is_mixed:
-        yield "mixed"
+    elif receipt.action != DO_NOTHING:
+        if not chosen.why:
+            yield "no_reason"
+        elif chosen.is_mixed:
+            yield "mixed"
     if chosen.hidden and not is_test:
         yield f"hidden_{chosen.hidden}"
     if receipt.waivers:
@@ -285,16 +284,21 @@ def _recent(recent: Sequence[tuple[int, str]], tz: tzinfo, book: Book) -> tuple[
 
 
 def _checks(receipt: Receipt, channel: str, tz: tzinfo, book: Book) -> tuple[str, ...]:
-    facts = {name: value for rule in sorted(receipt.facts) for name, value in receipt.facts[rule].items()}
+    if receipt.action == DO_NOTHING:
+        return ()
     found = []
-    since = facts.get("consent_since", -1)
-    if dates.is_moment(since):
-        day = dates.date(int(since), tz=tz, book=book)
-        found.append(book.phrase("stamp", "consent", channel=channel, date=day))
-    counts = {name: whole(facts.get(name)) for name in ("contacts", "cap", "days")}
-    if all(counts.values()):
-        found.append(book.phrase("stamp", "contacts", **counts))
-    if "approved" in receipt.facts and receipt.action != DO_NOTHING:
+    for rule in sorted(receipt.facts):
+        facts = receipt.facts[rule]
+        since = facts.get("consent_since", -1)
+        if dates.is_moment(since):
+            day = dates.date(int(since), tz=tz, book=book)
+            found.append(book.phrase("stamp", "consent", channel=channel, date=day))
+        counts = facts_in_words(facts, book=book)
+        if {"contacts", "cap", "days"} <= counts.keys():
+            found.append(book.phrase("stamp", "contacts", **counts))
+        if {"last_days_ago", "gap_days"} <= counts.keys():
+            found.append(book.phrase("stamp", "gap", **counts))
+    if "approved" in receipt.facts:
         found.append(book.phrase("stamp", "approved"))
     return tuple(line[:1].upper() + line[1:] for line in found)
 
@@ -325,9 +329,9 @@ def _lines(card: RepCard, book: Book) -> Iterator[str]:
     for parts in ((quoted, card.document, card.expires), (card.slot, card.valid_until)):
         if any(parts):
             yield " · ".join(filter(None, parts))
-    if card.confidence:
-        level = f"{book.phrase('band', card.confidence)} {DOTS[card.confidence]}"
-        yield " · ".join(filter(None, (f"{heading['confidence']}: {level}", card.comparison, card.basis)))
+    how_sure = tuple(filter(None, (_level(card, book), card.comparison, card.basis)))
+    if how_sure:
+        yield " · ".join(how_sure)
     yield from _block(heading["why"], [f"+ {line}" for line in card.why])
     yield from _block(heading["watch"], [f"- {line}" for line in card.watch])
     yield from _block("", [f"· {line}" for line in card.notes])
@@ -341,6 +345,13 @@ def _lines(card: RepCard, book: Book) -> Iterator[str]:
         points = [f"{reason.log_odds:+.3f}  {inert(reason.group)}" for reason in card.details.reasons]
         yield from _block(heading["details"], points)
     yield f"{heading['id']} {card.decision_id}"
+
+
+def _level(card: RepCard, book: Book) -> str:
+    if card.confidence is None:
+        return ""
+    word = book.phrase("band", card.confidence)
+    return f"{book.phrase('heading', 'confidence')}: {word} {DOTS[card.confidence]}"
 
 
 def _block(heading: str, lines: Sequence[str]) -> Iterator[str]:

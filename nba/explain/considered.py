@@ -55,27 +55,41 @@ def in_words(considered: Considered, *, book: Book) -> str:
     >>> from nba.explain.wording import load_book
     >>> call = Considered("rep_visit", "minimum_gap", {"last_days_ago": 4.2, "gap_days": 7.0})
     >>> in_words(call, book=load_book())
-    'contacted 4 days ago, minimum gap is 7 days'
+    'last contact 4 days ago, minimum gap 7 days'
     """
     phrases = book.phrases["considered"]
-    known = {name: text for name, value in considered.facts.items() if (text := whole(value))}
+    known = facts_in_words(considered.facts, book=book)
     detailed = phrases.get(f"{considered.code}_facts", "")
     if detailed and _places(detailed) <= known.keys():
         return fill(detailed, known)
     return phrases.get(considered.code, phrases["other"])
 
 
-def whole(value: object) -> str:
-    """A fact that is a count, as whole number; "" where it is missing or not a number.
+def facts_in_words(facts: Mapping[str, Any], *, book: Book) -> dict[str, str]:
+    """A rule's facts that are numbers, as words; those that are missing (-1, NaN) are left out.
+
+    A name that ends in "days_ago" is a time ago, one that ends in "days" a length of time.
 
     Examples
     --------
-    >>> whole(4.2), whole(-1), whole(float("nan"))
-    ('4', '', '')
+    >>> from nba.explain.wording import load_book
+    >>> facts_in_words({"last_days_ago": 4.2, "gap_days": 7.0, "contacts": -1}, book=load_book())
+    {'last_days_ago': '4 days ago', 'gap_days': '7 days'}
     """
+    return {name: _fact(name, value, book) for name, value in facts.items() if _is_count(name, value)}
+
+
+def _fact(name: str, value: float, book: Book) -> str:
+    number = math.floor(value)
+    if name.endswith("days_ago"):
+        return book.span(number, ago=True)
+    return book.span(number) if name.endswith("days") else f"{number:,}"
+
+
+def _is_count(name: str, value: object) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
-        return ""
-    return f"{math.floor(value):,}"
+        return False
+    return name.endswith("days_ago") or value == math.floor(value)  # half a day's gap has no whole number
 
 
 def _places(pattern: str) -> set[str]:

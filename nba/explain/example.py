@@ -39,6 +39,7 @@ def example_receipt(**changes: Any) -> Receipt:
         removed=((Action("rep_visit", "c_0412"), "minimum_gap"),),
         facts={
             "consent": {"consent_since": 1_778_752_800},
+            "minimum_gap": {"last_days_ago": 12.4, "gap_days": 7.0},
             "frequency_cap": {"contacts": 2, "cap": 4, "days": 30},
             "approved": {"expiry": 1_806_451_200},
         },
@@ -48,7 +49,7 @@ def example_receipt(**changes: Any) -> Receipt:
             ),
             Reason("topic", 0.41, 1, "4 engagements with mechanism of action in the last 6 months", "rep"),
             Reason("events", 0.18, 1, "1 webinar attended in the last 6 months", "rep"),
-            Reason("audience", -0.15, -1, "Specialty: differs from those who usually respond", "rep"),
+            Reason("audience", -0.15, -1, "Specialty and the content's main audience differ", "rep"),
             Reason("market", 0.07, 1, "", "restricted"),
         ),
         holdout="none",

@@ -55,23 +55,16 @@ def _style() -> str:
 def _article(card: RepCard, book: Book, *, level: int) -> str:
     heading = book.phrases["heading"]
     sub = f"h{level + 1}"
-    topics = [book.phrase("line", "interest", topic=topic, count=count) for topic, count in card.interests]
     blocks = [
         _header(card, book, level),
         _what(card),
         _listed(heading["why"], card.why, kind="why", tag=sub),
         _listed(heading["watch"], card.watch, kind="watch", tag=sub),
         _listed("", card.notes, kind="notes", tag=sub),
-        '<div class="more">',
-        _listed(heading["interests"], topics, kind="interests", tag=sub),
-        _listed(heading["next_question"], [card.next_question] if card.next_question else [],
-                kind="next", tag=sub),
-        _pairs(heading["recent"], card.recent, kind="recent", tag=sub),
-        _pairs(heading["also_considered"], card.also_considered, kind="considered", tag=sub),
-        "</div>",
+        _more(card, book, tag=sub),
         _details(card.details, book, tag=sub) if card.details is not None else "",
         _footer(card, book),
-    ]  # fmt: skip
+    ]
     inside = "\n".join(filter(None, blocks))
     return f'<article class="nba-card" lang="{escape(book.language)}">\n{inside}\n</article>'
 
@@ -103,7 +96,8 @@ def _what(card: RepCard) -> str:
         _line(title, "title"),
         _line(" · ".join(filter(None, (card.document, card.expires))), "quiet"),
         _line(" · ".join(filter(None, (card.slot, card.valid_until))), "when"),
-        _line(" · ".join(filter(None, (card.comparison, card.basis))), "quiet"),
+        _line(card.comparison, "quiet"),
+        _line(card.basis, "quiet"),
     )
     inside = "\n".join(filter(None, lines))
     return f'<div class="what">\n{inside}\n</div>' if inside else ""
@@ -111,6 +105,20 @@ def _what(card: RepCard) -> str:
 
 def _line(text: str, kind: str) -> str:
     return f'<p class="{kind}">{escape(text)}</p>' if text else ""
+
+
+def _more(card: RepCard, book: Book, *, tag: str) -> str:
+    heading = book.phrases["heading"]
+    topics = [book.phrase("line", "interest", topic=topic, count=count) for topic, count in card.interests]
+    question = [card.next_question] if card.next_question else []
+    sections = (
+        _listed(heading["interests"], topics, kind="interests", tag=tag),
+        _listed(heading["next_question"], question, kind="next", tag=tag),
+        _pairs(heading["recent"], card.recent, kind="recent", tag=tag),
+        _pairs(heading["also_considered"], card.also_considered, kind="considered", tag=tag),
+    )
+    inside = "\n".join(filter(None, sections))
+    return f'<div class="more">\n{inside}\n</div>' if inside else ""
 
 
 def _listed(heading: str, lines: Sequence[str], *, kind: str, tag: str) -> str:

@@ -58,6 +58,7 @@ def reasons(
     evidence: Mapping[str, Evidence],
     audience: Audience = "rep",
     book: Book | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> tuple[Reason, ...]:
     """Sum one row's contributions by reason, and word each from its strongest telling feature.
 
@@ -73,6 +74,7 @@ def reasons(
     audience : "rep" sums everything that is not for reps into one nameless, wordless reason; "hq" keeps
         each group, split by visibility. Restricted features are never worded for anybody.
     book : template book; the shipped English one by default
+    names : what words of labels stand for in this row: {"this channel": "approved email"}
 
     Returns
     -------
@@ -101,7 +103,7 @@ def reasons(
     hidden_as = _worst(contributions.features)
     found = [
         _reason(group, hidden_as if group == OTHER_FACTORS else visibility, columns, values,
-                features=contributions.features, evidence=evidence, book=book)
+                features=contributions.features, evidence=evidence, book=book, names=names)
         for (group, visibility), columns in members.items()
     ]  # fmt: skip
     return in_order([reason for reason in found if reason.log_odds != 0.0])
@@ -181,6 +183,7 @@ def _reason(
     features: Sequence[Feature],
     evidence: Mapping[str, Evidence],
     book: Book,
+    names: Mapping[str, str] | None,
 ) -> Reason:
     total = math.fsum(float(values[column]) for column in columns)  # exact, whatever the order of columns
     sign = _sign(total)
@@ -190,7 +193,9 @@ def _reason(
         column for column in columns if _sign(float(values[column])) == sign and values[column] != 0.0
     ]
     agreeing.sort(key=lambda column: (-abs(float(values[column])), features[column].name))
-    sentences = (book.sentence(features[c], evidence.get(features[c].name), sign=sign) for c in agreeing)
+    sentences = (
+        book.sentence(features[c], evidence.get(features[c].name), sign=sign, names=names) for c in agreeing
+    )
     return Reason(group, total, sign, next(filter(None, sentences), ""), visibility)
 
 

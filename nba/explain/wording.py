@@ -21,9 +21,9 @@ Forms = Mapping[str, str]
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _IN_TEMPLATES = {"label", "Label", "count", "of", "days", "window"}
-_ABOUT = {"count", "of", "days", "nothing"}
+_ABOUT = {"count", "of", "days", "match", "flag"}
 _SECTIONS = (
-    "window", "heading", "do", "channel", "line", "band", "comparison", "population", "note", "stamp",
+    "window", "span", "heading", "do", "channel", "line", "band", "comparison", "population", "note", "stamp",
     "considered",
 )  # fmt: skip
 
@@ -34,7 +34,9 @@ class Template:
 
     Attributes
     ----------
-    about : which number chooses between zero, one and many; "nothing" needs no evidence
+    about : the number that chooses between zero, one and many: "count", "of" or "days"; "match" knows
+        zero and many alone; "flag" is said of a whole attribute without evidence, and of one value
+        of it where the HCP has it
     favour, against : sentence by form: "never", "zero", "one", "many"
     """
 
@@ -111,12 +113,14 @@ class Book:
 
         Examples
         --------
-        >>> load_book().phrase("stamp", "contacts", contacts=2, cap=4, days=30)
+        >>> load_book().phrase("stamp", "contacts", contacts=2, cap=4, days="30 days")
         '2 of 4 contacts in 30 days'
         """
         return fill(self.phrases[section].get(name, ""), values)
 
-    def sentence(self, feature: Feature, evidence: Evidence | None, *, sign: int) -> str:
+    def sentence(
+        self, feature: Feature, evidence: Evidence | None, *, sign: int, names: Forms | None = None
+    ) -> str:
         """What may be said of one feature of one HCP, or "" where nothing may.
 
         Nothing is said without a template, without the counts that the sentence quotes, of a
@@ -125,8 +129,9 @@ class Book:
         Parameters
         ----------
         feature : its ``wording``, ``label``, ``key`` and ``window_days`` are read
-        evidence : the counts behind it; only a template about nothing does without
+        evidence : the counts behind it; only a whole attribute does without
         sign : +1 speaks for the action, -1 against it
+        names : what words of the label stand for: {"this channel": "approved email"}
 
         Examples
         --------
@@ -139,12 +144,15 @@ class Book:
         template = self.templates.get(feature.wording)
         if template is None or feature.visibility == "restricted":
             return ""
-        form = _form(template.about, evidence)
+        form = _form(template.about, evidence, is_value=bool(feature.key))
         pattern = (template.favour if sign > 0 else template.against).get(form, "")
         label = self._label(feature, one=form == "one" and template.about == "count")
         if not pattern or not label or self.is_denied(label, topic=_spaced(feature.key)):
             return ""
-        return self._fitted(pattern, label, evidence, feature.window_days)
+        named = _renamed(label, names or {})
+        return (
+            "" if self._never.search(named) else self._fitted(pattern, named, evidence, feature.window_days)
+        )
 
     def is_denied(self, text: str, *, topic: str = "") -> bool:
         """Whether a text holds a word no card may say; ``topic`` is the topic's name inside it.
@@ -171,6 +179,17 @@ class Book:
         if days is None:
             return names["ever"]
         return fill(names.get(str(days), names["one" if days == 1 else "many"]), {"days": days})
+
+    def span(self, days: int, *, ago: bool = False) -> str:
+        """A number of days as words, as a length or as a time ago.
+
+        Examples
+        --------
+        >>> load_book().span(1), load_book().span(4, ago=True)
+        ('1 day', '4 days ago')
+        """
+        form = plural(days) if ago or days == 1 else "many"
+        return self.phrase("span", f"ago_{form}" if ago else form, days=f"{days:,}")
 
     @cached_property
     def _never(self) -> re.Pattern[str]:
@@ -236,20 +255,35 @@ def fill(pattern: str, values: Mapping[str, object]) -> str:
     return _PLACE.sub(lambda place: str(values.get(place[1], "")), pattern)
 
 
-def _form(about: str, evidence: Evidence | None) -> str:
-    if about == "nothing":
-        return "many"
+def plural(number: int) -> str:
+    """The form that goes with a number.
+
+    Examples
+    --------
+    >>> plural(0), plural(1), plural(5)
+    ('zero', 'one', 'many')
+    """
+    return "zero" if number == 0 else "one" if number == 1 else "many"
+
+
+def _form(about: str, evidence: Evidence | None, *, is_value: bool) -> str:
+    if about == "flag":
+        return "many" if not is_value or (evidence is not None and evidence.count > 0) else ""
     if evidence is None:
         return ""
+    if about == "match":
+        return "many" if evidence.count > 0 else "zero"
     if about == "days":
-        return "never" if evidence.days_ago is None else _plural(math.floor(evidence.days_ago))
+        return "never" if evidence.days_ago is None else plural(math.floor(evidence.days_ago))
     if about == "of":
-        return "" if not evidence.of else _plural(max(evidence.count, 1))
-    return _plural(evidence.count)
+        return "" if not evidence.of else plural(max(evidence.count, 1))
+    return plural(evidence.count)
 
 
-def _plural(number: int) -> str:
-    return "zero" if number == 0 else "one" if number == 1 else "many"
+def _renamed(label: str, names: Forms) -> str:
+    for words, name in sorted(names.items()):
+        label = label.replace(words, _spaced(name))
+    return label
 
 
 def _numbers(evidence: Evidence | None) -> dict[str, str]:
