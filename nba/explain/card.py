@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import tzinfo
@@ -52,9 +53,10 @@ class RepCard:
     title, document, expires : the approved content, "PM-US-0412 v3", "expires 31 Mar 2027"
     slot, valid_until : when
     confidence : High, Medium, Low or Test; None where nothing is suggested
-    comparison, basis : "About 3× the usual ...", "Based on 240 earlier contacts like this"
+    comparison, basis : "About 3× the usual ...", "Based on 240 earlier contacts like this";
+        a test suggestion and an abstention say so here
     why, watch : at most three sentences for, at most one against
-    notes : mixed signals, test suggestion, other approved factors
+    notes : mixed signals, other approved factors, waived checks
     interests : (topic, number of engagements), at most three
     recent : (date, what), newest first, at most three
     next_question : likely next approved topic
@@ -168,7 +170,6 @@ def build_card(
     chosen = select(receipt.reasons, audience=audience)
     known = {facet.name: facet for facet in facets if facet.status == "ok"}
     others = alternatives(receipt) if also_considered is None else also_considered
-    is_test = receipt.explored and receipt.action != DO_NOTHING
     return RepCard(
         audience=audience,
         decision_id=inert(receipt.decision_id),
@@ -184,9 +185,9 @@ def build_card(
         confidence=band(receipt, reference=reference),
         comparison=_comparison(receipt, reference, book),
         basis=_basis(receipt, book),
-        why=() if is_test else tuple(reason.text for reason in chosen.why),
+        why=() if receipt.explored else tuple(reason.text for reason in chosen.why),
         watch=tuple(reason.text for reason in chosen.watch),
-        notes=_notes(receipt, chosen, is_test, book),
+        notes=_notes(receipt, chosen, book),
         interests=tuple((inert(topic), int(count)) for topic, count in interests[:3]),
         recent=_recent(recent, tz, book),
         next_question=_text_of(known.get("next_question")),
@@ -244,36 +245,48 @@ def _text_of(facet: Facet | None) -> str:
 
 def _comparison(receipt: Receipt, reference: Reference | None, book: Book) -> str:
     # a pair without rows of its own may be several times off in level: nothing to compare yet
-    if reference is None or receipt.propensity is None or receipt.prior_only or receipt.explored:
+    if reference is None or receipt.propensity is None or receipt.prior_only:
+        return ""
+    if receipt.explored or receipt.action == DO_NOTHING:
         return ""
     return comparison(receipt.propensity, reference, book=book)
 
 
 def _basis(receipt: Receipt, book: Book) -> str:
+    count = int(receipt.n) if math.isfinite(receipt.n) else 0
+    return book.phrase("note", _basis_name(receipt, count), count=f"{count:,}")
+
+
+def _basis_name(receipt: Receipt, count: int) -> str:
+    if receipt.explored:
+        return "test"
     if receipt.action == DO_NOTHING:
-        alone = all(action == DO_NOTHING for action, _ in receipt.eligible)
-        return book.phrase("note", "nothing_left" if alone else "not_worth")
-    if receipt.prior_only or receipt.n < 1:
-        return book.phrase("note", "prior_only")
-    count = int(receipt.n)
-    return book.phrase("note", "basis_one" if count == 1 else "basis_many", count=f"{count:,}")
+        return _nothing_name(receipt)
+    if receipt.prior_only or count < 1:
+        return "prior_only"
+    return "basis_one" if count == 1 else "basis_many"
 
 
-def _notes(receipt: Receipt, chosen: Selection, is_test: bool, book: Book) -> tuple[str, ...]:
-    return tuple(book.phrase("note", name, count=len(receipt.waivers))
-                 for name in _note_names(receipt, chosen, is_test))  # fmt: skip
+def _nothing_name(receipt: Receipt) -> str:
+    if receipt.holdout not in ("", "none"):
+        return "held_out"  # it was not found to be worth less: no such reason may be given
+    alone = all(action == DO_NOTHING for action, _ in receipt.eligible)
+    return "nothing_left" if alone else "not_worth"
 
 
-def _note_names(receipt: Receipt, chosen: Selection, is_test: bool) -> Iterator[str]:
-    if is_test:
-        yield "test"
-    elif receipt.action != DO_NOTHING:
+def _notes(receipt: Receipt, chosen: Selection, book: Book) -> tuple[str, ...]:
+    names = _note_names(receipt, chosen)
+    return tuple(book.phrase("note", name, count=len(receipt.waivers)) for name in names)
+
+
+def _note_names(receipt: Receipt, chosen: Selection) -> Iterator[str]:
+    if receipt.action != DO_NOTHING and not receipt.explored:
         if not chosen.why:
             yield "no_reason"
         elif chosen.is_mixed:
             yield "mixed"
-    if chosen.hidden and not is_test:
-        yield f"hidden_{chosen.hidden}"
+        if chosen.hidden:
+            yield f"hidden_{chosen.hidden}"
     if receipt.waivers:
         yield "waived_one" if len(receipt.waivers) == 1 else "waived_many"
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from nba.contracts import Receipt
+from nba.contracts import DO_NOTHING, Receipt
 from nba.errors import ArgumentError
 from nba.explain.wording import Book
 
@@ -51,7 +51,7 @@ def band(receipt: Receipt, *, reference: Reference | None = None) -> Band | None
     >>> [DOTS[name] for name in ("High", "Medium", "Low", "Test")]
     ['●●●', '●●○', '●○○', '○○○']
     """
-    if receipt.propensity is None:
+    if receipt.propensity is None or receipt.action == DO_NOTHING:
         return None
     if receipt.explored:
         return "Test"

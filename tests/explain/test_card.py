@@ -18,6 +18,7 @@ from nba.explain.confidence import Reference
 from nba.explain.example import example_inputs, example_receipt
 from nba.explain.reasons import OTHER_FACTORS
 
+PUSH = Action("push", "a")
 NASTY = "<script>alert(1)</script>\n\x1b[31mred\u202e {0} %s {count} \"quoted\" & 'q'"
 
 
@@ -28,12 +29,13 @@ def forms(card: RepCard) -> list[str]:
 def test_a_card_reads_like_the_receipt() -> None:
     card = build_card(example_receipt(), reference=Reference(0.04, "specialty"), **example_inputs())
 
+    assert card.comparison == "About 3× the usual response rate for this specialty"
+    assert card.basis == "Based on 240 earlier contacts like this"
     assert card.text.splitlines() == [
         "SEND APPROVED EMAIL · Dr. A. Rivera · Cardiology",
         '"HF efficacy summary" · PM-US-0412 v3 · expires 30 Mar 2027',
         "Tue or Wed, 07:00–08:30 (HCP local time) · valid until 28 Nov 2026, 11:00",
-        "Confidence: High ●●● · About 3× the usual response rate for this specialty · "
-        + "Based on 240 earlier contacts like this",
+        f"Confidence: High ●●● · {card.comparison} · {card.basis}",
         "WHY                   + Approved emails clicked: 5 of 10 in the last 90 days",
         "                      + 4 engagements with mechanism of action in the last 6 months",
         "                      + 1 webinar attended in the last 6 months",
@@ -146,7 +148,8 @@ def test_a_test_suggestion_says_so_and_gets_no_reasons() -> None:
     assert card.why == ()
     assert card.confidence == "Test"
     assert card.comparison == ""
-    assert "Test suggestion: chosen to learn what works, so no reasons are given" in card.notes
+    assert card.basis == "Test suggestion: chosen to learn what works, so no reasons are given"
+    assert card.basis in card.text
 
 
 def test_a_pair_without_rows_says_what_it_rests_on() -> None:
@@ -165,15 +168,21 @@ def test_mixed_signals_are_called_mixed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("eligible", "basis"),
+    ("eligible", "changes", "basis"),
     [
-        (((DO_NOTHING, 1.0),), "No action passed all checks"),
-        (((DO_NOTHING, 0.9), (Action("push", "a"), 0.1)), "No action was worth a contact now"),
+        (((DO_NOTHING, 1.0),), {}, "No action passed all checks"),
+        (((DO_NOTHING, 0.9), (PUSH, 0.1)), {}, "No action was worth a contact now"),
+        (((DO_NOTHING, 0.9), (PUSH, 0.1)), {"holdout": "no_action"}, "No contact is planned for now"),
+        (((DO_NOTHING, 0.1), (PUSH, 0.9)), {"explored": True},
+         "Test suggestion: chosen to learn what works, so no reasons are given"),
     ],
-)
-def test_an_abstention_says_why_nothing_is_suggested(eligible: Any, basis: str) -> None:
-    receipt = example_receipt(action=DO_NOTHING, propensity=None, spread=None, eligible=eligible, reasons=(),
-                              removed=((Action("rep_visit", "a"), "consent_opt_out"),))  # fmt: skip
+)  # fmt: skip
+def test_an_abstention_says_why_nothing_is_suggested(
+    eligible: Any, changes: dict[str, Any], basis: str
+) -> None:
+    removed = ((Action("rep_visit", "a"), "consent_opt_out"),)
+    nothing = {"action": DO_NOTHING, "propensity": None, "spread": None, "reasons": ()}
+    receipt = example_receipt(**nothing, eligible=eligible, removed=removed, **changes)
 
     card = build_card(receipt)
 
@@ -181,6 +190,14 @@ def test_an_abstention_says_why_nothing_is_suggested(eligible: Any, basis: str) 
     assert ("rep visit", "opted out") in card.also_considered
     assert card.checks == ()
     assert basis in card.text
+
+
+def test_doing_nothing_has_no_band_and_no_comparison_whatever_its_numbers_are() -> None:
+    receipt = example_receipt(action=DO_NOTHING, propensity=0.0, spread=0.0, n=float("nan"))
+
+    card = build_card(receipt, reference=Reference(0.04))
+
+    assert (card.confidence, card.comparison) == (None, "")
 
 
 def test_each_cap_keeps_its_own_numbers() -> None:
