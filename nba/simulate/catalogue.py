@@ -15,19 +15,18 @@ class Way(NamedTuple):
     weight: float  # what one touch adds to the pressure felt over all channels
     tiring: float  # how fast pressure over all channels wears the response down
     own_tiring: float  # the same for pressure in this channel alone
-    window_days: float  # attribution: a success comes within it or does not count
 
 
 WAYS = {
-    "approved_email": Way(0.21, 0.50, 0.6, 0.05, 0.16, 14),
-    "event": Way(0.34, 0.60, 0.8, 0.03, 0.20, 30),
-    "hq_email": Way(0.13, 0.40, 0.6, 0.06, 0.18, 14),
-    "msl_visit": Way(3.40, 0.92, 0.7, 0.02, 0.15, 14),
-    "phone": Way(1.25, 0.70, 1.0, 0.05, 0.25, 14),
-    "push": Way(0.60, 0.45, 0.4, 0.05, 0.14, 14),
-    "remote_call": Way(1.35, 0.80, 0.9, 0.03, 0.20, 14),
-    "rep_visit": Way(4.40, 0.95, 1.0, 0.03, 0.14, 14),
-    "webinar": Way(0.40, 0.50, 0.5, 0.04, 0.15, 30),
+    "approved_email": Way(0.21, 0.50, 0.6, 0.05, 0.16),
+    "event": Way(0.34, 0.60, 0.8, 0.03, 0.20),
+    "hq_email": Way(0.17, 0.40, 0.6, 0.06, 0.18),
+    "msl_visit": Way(3.40, 0.92, 0.7, 0.02, 0.15),
+    "phone": Way(1.25, 0.70, 1.0, 0.05, 0.25),
+    "push": Way(0.70, 0.45, 0.4, 0.05, 0.14),
+    "remote_call": Way(1.35, 0.80, 0.9, 0.03, 0.20),
+    "rep_visit": Way(4.40, 0.95, 1.0, 0.03, 0.14),
+    "webinar": Way(0.40, 0.50, 0.5, 0.04, 0.15),
 }
 CHANNELS = tuple(WAYS)
 CHANNEL = {name: index for index, name in enumerate(CHANNELS)}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nba.contracts import DAY, Bools, Floats, Ints
 from nba.simulate.catalogue import CHANNELS, NEED_CONSENT
@@ -66,7 +68,7 @@ class Consent:
             self._rows(self.refused, np.full(self.since.shape, asked), "opt_out", event="consent_capture"),
             self._rows(self.pending, np.full(self.since.shape, asked), "opt_in_pending"),
         ]
-        rows = pd.concat(parts, ignore_index=True)
+        rows = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
         rows = rows[rows["captured_at"] < end].sort_values(
             ["_hcp", "channel", "captured_at"], ignore_index=True
         )
@@ -84,16 +86,14 @@ class Consent:
         *,
         event: str | None = None,
         expires: Floats | None = None,
-    ) -> pd.DataFrame:
+    ) -> dict[str, NDArray[Any]]:
         hcp, channel = np.nonzero(where)
-        ends = np.full(len(hcp), np.nan) if expires is None else expires[hcp, channel]
-        return pd.DataFrame(
-            {
-                "_hcp": hcp,
-                "channel": np.array(CHANNELS, dtype=object)[channel],
-                "opt_type": opt_type,
-                "captured_at": captured[hcp, channel].astype(np.int64),
-                "expires_at": ends,
-                "optout_event": pd.Series([event] * len(hcp), dtype=object),
-            }
-        )
+        n = len(hcp)
+        return {
+            "_hcp": hcp,
+            "channel": np.array(CHANNELS, dtype=object)[channel],
+            "opt_type": np.full(n, opt_type, dtype=object),
+            "captured_at": captured[hcp, channel].astype(np.int64),
+            "expires_at": np.full(n, np.nan) if expires is None else expires[hcp, channel],
+            "optout_event": np.full(n, event, dtype=object),
+        }

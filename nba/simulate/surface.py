@@ -73,6 +73,7 @@ def success_probability(
 
 
 def weekday(world: World, day: int) -> int:
+    """The day of the week, Monday is 0."""
     return (world.start // DAY + day + 3) % 7  # the first of January 1970 was a Thursday
 
 
@@ -135,6 +136,7 @@ class Touches(NamedTuple):
 
 
 def of_day(entries: NamedTuple, days: Ints, day: int) -> Iterator[np.ndarray]:
+    """The entries of one day, column by column; they are sorted by day."""
     first, last = np.searchsorted(days, [day, day + 1])
     return (part[first:last] for part in entries)
 

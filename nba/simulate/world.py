@@ -152,7 +152,9 @@ def _appeal(rng: np.random.Generator, specialty: Ints, language: Ints, library: 
     liked_depth = rng.uniform(1.0, 5.0, len(specialty))
     depth = 1.0 / (1.0 + np.abs(liked_depth[:, None] - library.depth) ** 1.5 / 5.0)
     spoken = np.where(language[:, None] == library.language, 1.0, 0.25)
-    result: Floats = (0.2 + 1.6 * np.exp(-apart / 1.6)) * (0.4 + 0.6 * depth) * spoken
+    met = (0.2 + 1.6 * np.exp(-apart / 1.6)) * (0.4 + 0.6 * depth)
+    # On one scale whatever the seed drew, so that rates stay those of the field.
+    result: Floats = 0.48 * met / met.mean() * spoken
     return result
 
 
