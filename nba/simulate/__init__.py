@@ -1,4 +1,4 @@
-"""A territory of invented HCPs whose true response is known."""
+"""Simulated territories: tables to learn from, truth to be judged by."""
 
 from nba.simulate.simulator import Territory, territory
 

@@ -33,8 +33,8 @@ CHANNEL = {name: index for index, name in enumerate(CHANNELS)}
 EMAILS = (CHANNEL["approved_email"], CHANNEL["hq_email"])
 PROGRAMME = (CHANNEL["approved_email"], CHANNEL["hq_email"], CHANNEL["push"])
 REP = tuple(CHANNEL[name] for name in ("rep_visit", "remote_call", "phone", "approved_email"))
-FACE_TO_FACE = tuple(CHANNEL[name] for name in ("msl_visit", "phone", "remote_call", "rep_visit"))
-PERSONAL = np.isin(np.arange(len(CHANNELS)), FACE_TO_FACE)  # a touch that carries its own outcome
+CONVERSATIONS = tuple(CHANNEL[name] for name in ("msl_visit", "phone", "remote_call", "rep_visit"))
+PERSONAL = np.isin(np.arange(len(CHANNELS)), CONVERSATIONS)  # a touch that carries its own outcome
 INVITATIONS = (CHANNEL["event"], CHANNEL["webinar"])
 NEED_CONSENT = ("approved_email", "hq_email", "phone", "push", "remote_call", "webinar")
 

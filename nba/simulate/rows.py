@@ -12,8 +12,8 @@ from nba.contracts import DAY, Bools, Floats, Ints, Strings
 from nba.simulate.catalogue import (
     CHANNEL,
     CHANNELS,
+    CONVERSATIONS,
     EMAILS,
-    FACE_TO_FACE,
     INVITATIONS,
     KINDS,
     PERSONAL,
@@ -111,7 +111,7 @@ def _interactions(
     ids = np.array([f"r{row:07d}" for row in range(len(of))], dtype=object)
     ids[first] = names[of[first]]
     parent = np.where(first | inbound, nothing, names[touch])
-    person = np.isin(touches.channel[touch], FACE_TO_FACE) & first
+    person = np.isin(touches.channel[touch], CONVERSATIONS) & first
     medical = channel == CHANNEL["msl_visit"]
     territory_of = world.people["territory_id"].to_numpy(dtype=object)[hcp]
     function = np.where(medical, "medical", "commercial").astype(object)

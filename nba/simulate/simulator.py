@@ -28,7 +28,7 @@ from nba.simulate.world import World, invent_people, make_world, rep_rows
 from nba.tables import Engagement, as_moment
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Territory:
     """Engagement tables of invented HCPs, and the truth behind them.
 

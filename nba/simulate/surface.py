@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nba.contracts import DAY, Bools, Floats, Ints
-from nba.simulate.catalogue import CHANNELS, COUNTRIES, FACE_TO_FACE, INVITATIONS, PERSONAL, TOPICS, WAYS
+from nba.simulate.catalogue import CHANNELS, CONVERSATIONS, COUNTRIES, INVITATIONS, PERSONAL, TOPICS, WAYS
 from nba.simulate.world import World
 
 
@@ -31,7 +31,7 @@ class State:
         np.add.at(self.own_pressure, (touched.hcp, touched.channel), 1.0)
         np.add.at(self.seen, (touched.hcp, family), 1.0)
         np.add.at(self.warmth, (warmed.hcp, warmed.topic), 1.0)
-        asked = np.isin(touched.channel, FACE_TO_FACE)
+        asked = np.isin(touched.channel, CONVERSATIONS)
         self.declines[touched.hcp[asked & touched.held]] = 0.0
         np.add.at(self.declines, touched.hcp[asked & ~touched.held], 1.0)
         np.add.at(self.visits, touched.hcp[asked & touched.held], 1.0)
@@ -82,7 +82,7 @@ def _calendar(world: World, day: int) -> Floats:
     mood = np.ones((len(COUNTRIES), len(CHANNELS)))
     month = int(str(np.datetime64(world.start + day * DAY, "s"))[5:7])
     mood[1:] *= 0.65 if month == 8 else 1.0
-    mood[:, list(FACE_TO_FACE)] *= 0.85 if weekday(world, day) == 0 else 1.0
+    mood[:, list(CONVERSATIONS)] *= 0.85 if weekday(world, day) == 0 else 1.0
     mood[:, list(INVITATIONS)] *= 0.7 if weekday(world, day) == 4 else 1.0
     return mood
 

@@ -7,7 +7,7 @@ import pytest
 
 from nba.contracts import DAY
 from nba.simulate import Territory
-from nba.simulate.catalogue import CHANNEL, CHANNELS, FACE_TO_FACE
+from nba.simulate.catalogue import CHANNEL, CHANNELS, CONVERSATIONS
 from nba.simulate.surface import Past, Touched, Warmed
 from nba.tables import as_moment
 
@@ -82,7 +82,7 @@ def test_declined_visits_make_the_next_one_harder_than_held_ones(small):
     declined = truth(small, with_touches(small, "rep_visit", held=False, days_ago=(1, 2)))
 
     shape = (-1, len(CHANNELS), len(small.engagement.content))
-    assert (declined.reshape(shape)[:, FACE_TO_FACE] < held.reshape(shape)[:, FACE_TO_FACE]).all()
+    assert (declined.reshape(shape)[:, CONVERSATIONS] < held.reshape(shape)[:, CONVERSATIONS]).all()
 
 
 def test_engagement_with_a_topic_warms_that_topic_only(small):
