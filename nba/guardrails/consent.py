@@ -95,23 +95,21 @@ class Consent(Described):
         since = np.column_stack([moments for _, moments in resolved])[:, answer_of]
         needs_consent = _needs_consent(candidates, context.channels)
         if context.consent is not None:
-            reason = self._apply_country(reason, needs_consent, hcps=context.hcps)
+            reason = self._apply_country(reason, context.hcps)
         kept = needs_consent | (reason == _OPT_OUT)
         reason = np.where(is_touch(candidates) & kept, reason, np.int8(0))
         facts = {"consent_since": np.where((reason == 0) & is_touch(candidates), since, -1)}
         note = "" if context.consent is not None else _NO_TABLE
         return Verdict(rule=self.code, reason=reason, reasons=_REASONS, facts=facts, note=note)
 
-    def _apply_country(
-        self, reason: NDArray[np.int8], needs_consent: Bools, *, hcps: Columns
-    ) -> NDArray[np.int8]:
+    def _apply_country(self, reason: NDArray[np.int8], hcps: Columns) -> NDArray[np.int8]:
         if not self.country_default:
             return reason
         countries = text_column(hcps, "country", length=len(reason))
         numbers = {country: _DEFAULTS.index(default) for country, default in self.country_default.items()}
         default = codes(countries, numbers)[:, None]
         not_needed = (default == _DEFAULTS.index("opt_in_not_required")) & (reason == _MISSING)
-        closed = (default == _DEFAULTS.index("never")) & needs_consent & (reason != _OPT_OUT)
+        closed = (default == _DEFAULTS.index("never")) & (reason != _OPT_OUT)
         return np.where(closed, np.int8(_NEVER_IN_COUNTRY), np.where(not_needed, np.int8(0), reason))
 
 
@@ -155,7 +153,7 @@ def _states(candidates: Candidates, consent: Columns | None) -> dict[Line, _Stat
     shape = (len(index), len(candidates.hcps))
     cell = line * shape[1] + hcp[counts]
     is_in = consent["opt_type"][counts] == "opt_in"
-    captured, is_out, expires = captured[counts], is_out[counts], consent["expires_at"][counts]
+    captured, is_out, expires = captured[counts], is_out[counts], _ends(consent)[counts]
     opt_in = _latest(cell, captured, of=is_in, size=shape[0] * shape[1])
     parts = (
         _latest(cell, captured, of=is_out, size=opt_in.size),
@@ -174,6 +172,11 @@ def _row_lines(consent: Columns, rows: Ints) -> list[Line]:
         for name in ("channel", "product_id", "purpose", "content_type")
     ]
     return [("" if c == "all" else c, p, u, t) for c, p, u, t in zip(*columns, strict=True)]
+
+
+def _ends(consent: Columns) -> Ints:
+    found = consent.get("expires_at")
+    return np.full(len(consent["hcp_id"]), FOREVER, dtype=np.int64) if found is None else found
 
 
 def _latest(cell: Ints, moments: Ints, *, of: Bools, size: int) -> Ints:

@@ -105,9 +105,8 @@ def choose(pmf: Pmf, uniforms: Floats) -> Choice:
     _check_uniforms(uniforms, len(pmf.probs))
     rows = np.arange(len(pmf.probs))
     reach = np.cumsum(pmf.probs, axis=1)  # adds in a fixed order: a row alone draws as in a batch
-    passed = (reach <= (uniforms * reach[:, -1])[:, None]).sum(axis=1)
-    last_possible = pmf.probs.shape[1] - 1 - np.argmax(pmf.probs[:, ::-1] > 0, axis=1)
-    action = np.minimum(passed, last_possible)
+    # a number of at most 1 - 2**-53 times the sum rounds to below the sum: some action always reaches further
+    action = (reach <= (uniforms * reach[:, -1])[:, None]).sum(axis=1)
     highest = np.max(pmf.priorities, axis=1)
     return Choice(
         action=action,
@@ -208,9 +207,9 @@ def _mix(weights: Floats, eligible: Bools, explore: float) -> Floats:
     n_eligible = eligible.sum(axis=1)[:, None]
     mixed = (1.0 - explore) * (weights / _row_sums(weights)[:, None]) + explore / n_eligible
     mixed = np.where(eligible, mixed, 0.0)
-    probs = mixed / _row_sums(mixed)[:, None]
-    # rounding must not turn certainty into almost
-    return np.where(n_eligible == 1, eligible.astype(np.float64), np.minimum(probs, 1.0))
+    # x / x is exactly 1: dividing by the sum keeps the certainty of an only eligible action
+    probs: Floats = mixed / _row_sums(mixed)[:, None]
+    return probs
 
 
 def _row_sums(values: Floats) -> Floats:

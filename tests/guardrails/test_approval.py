@@ -102,6 +102,29 @@ def test_a_newer_version_that_is_no_candidate_still_supersedes(build, reasons):
     assert reasons(Approved(), build(actions=[("email", "old")], content=rows)) == [["", "superseded"]]
 
 
+@pytest.mark.parametrize(
+    "newer", [{"approved_from": 11}, {"approval_status": "staged"}, {"approval_status": "withdrawn"}]
+)
+@pytest.mark.parametrize("says_so", ["", "old"])
+def test_a_version_that_may_not_be_used_yet_supersedes_nothing(build, reasons, newer, says_so):
+    rows = [
+        {"content_id": "old", "document_number": "D", "version": "1"},
+        {"content_id": "new", "document_number": "D", "version": "2", "supersedes": says_so, **newer},
+    ]
+
+    assert reasons(Approved(), build(actions=[("email", "old")], content=rows, **TIMES)) == [["", ""]]
+
+
+def test_an_old_version_does_not_come_back_when_the_newer_one_expires(build, reasons):
+    rows = [
+        {"content_id": "old", "document_number": "D", "version": "1"},
+        {"content_id": "new", "document_number": "D", "version": "2", "expiry": 9},
+    ]
+    world = build(actions=[("email", "old"), ("email", "new")], content=rows, **TIMES)
+
+    assert reasons(Approved(), world) == [["", "superseded", "expired"]]
+
+
 def test_a_version_approved_elsewhere_does_not_supersede_here(build, reasons):
     rows = [
         {"content_id": "old", "document_number": "D", "version": "1"},

@@ -149,6 +149,13 @@ def test_a_tie_goes_to_the_opt_out(build, reasons):
     assert email_reason(build, reasons, rows) == "consent_opt_out"
 
 
+def test_at_one_moment_a_pending_opt_in_wins_over_an_opt_in(build, reasons):
+    rows = [{"captured_at": 2}, {"captured_at": 2, "opt_type": "opt_in_pending", "channel": ""}]
+
+    assert email_reason(build, reasons, rows) == "consent_pending"
+    assert email_reason(build, reasons, [*rows, {"captured_at": 3, "product_id": "A"}]) == ""
+
+
 @pytest.mark.parametrize("everywhere", ["", "all"])
 def test_a_global_opt_out_outlives_a_later_product_opt_in(build, reasons, everywhere):
     rows = [
@@ -191,6 +198,7 @@ def test_a_table_without_the_optional_lines_will_do(build):
     for name in ("product_id", "purpose", "content_type"):
         del context.consent[name]
         del context.content[name]
+    del context.consent["expires_at"]
 
     assert Consent().check(candidates, context).fact(0, 1) == {"consent_since": 1}
 
