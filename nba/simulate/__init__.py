@@ -1,4 +1,4 @@
-"""Simulated territories: tables to learn from, truth to be judged by."""
+"""Simulated territories, and the truth behind them."""
 
 from nba.simulate.simulator import Territory, territory
 
