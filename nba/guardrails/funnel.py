@@ -164,6 +164,13 @@ def facts_of(verdicts: Sequence[Verdict], *, row: int, action: int) -> dict[str,
     """What every rule knows about one candidate, by rule, for the receipt and the card.
 
     A second rule of the same code is told apart by its position: "frequency_cap", "frequency_cap#2".
+
+    Examples
+    --------
+    >>> verdict = Verdict(rule="cap", reason=np.zeros((1, 2), dtype=np.int8), reasons=("", "cap"),
+    ...                   facts={"contacts": np.array([[2]]), "cap": np.array([[4]])})
+    >>> facts_of([verdict], row=0, action=1)
+    {'cap': {'contacts': 2, 'cap': 4}}
     """
     facts: dict[str, dict[str, Any]] = {}
     for verdict in verdicts:

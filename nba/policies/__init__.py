@@ -1,4 +1,4 @@
-"""How a choice is made among the eligible, and how likely each was."""
+"""Choosing among the eligible, with known probabilities."""
 
 from nba.policies.inverse_gap import InverseGap
 from nba.policies.pmf import choose, draw, keyed_uniforms, selection_pmf

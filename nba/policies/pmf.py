@@ -101,6 +101,14 @@ def choose(pmf: Pmf, uniforms: Floats) -> Choice:
     ------
     ArgumentError
         If the numbers are not one a row, or outside [0, 1).
+
+    Examples
+    --------
+    >>> pmf = Pmf(probs=np.array([[0.25, 0.75]] * 2), priorities=np.array([[0.0, 2.0]] * 2),
+    ...           eligible=np.ones((2, 2), dtype=bool), explore=0.5)
+    >>> choice = choose(pmf, np.array([0.2, 0.3]))
+    >>> choice.action.tolist(), choice.selection_prob.tolist(), choice.explored.tolist()
+    ([0, 1], [0.25, 0.75], [True, False])
     """
     _check_uniforms(uniforms, len(pmf.probs))
     rows = np.arange(len(pmf.probs))

@@ -1,4 +1,4 @@
-"""What each action is worth: propensity times value, less cost."""
+"""What each action is worth: propensity x value - cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Approved against a second, dumber way to read the content table."""
+"""Approved against a slower reading of the same table."""
 
 from __future__ import annotations
 

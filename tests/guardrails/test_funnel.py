@@ -1,4 +1,4 @@
-"""The funnel: counts, first reasons, and that no removed action is ever drawn."""
+"""Counts, first reasons, and nothing removed ever drawn."""
 
 from __future__ import annotations
 
