@@ -14,6 +14,7 @@ from nba.errors import ArgumentError, TableError
 from nba.tables.checks import as_pandas
 from nba.tables.columns import TABLES
 from nba.tables.engagement import Engagement
+from nba.tables.moments import as_moment, seconds
 
 
 def from_frame(
@@ -112,6 +113,8 @@ def open_payments(folder: str | Path, *, observed_until: object = _OPEN_PAYMENTS
     """
     events, hcps = (_open_payments_file(Path(folder), name) for name in ("events.parquet", "hcps.parquet"))
     contacts = _contacts(events)
+    # Drugs and natures first reported later must not show in the tables of an earlier day.
+    contacts = contacts[seconds(contacts["ts"]) < as_moment(observed_until, name="observed_until")]
     return Engagement(
         contacts,
         _drugs(contacts),
@@ -151,7 +154,8 @@ def _contacts(events: pd.DataFrame) -> pd.DataFrame:
 
 def _contact_ids(events: pd.DataFrame) -> list[str]:
     """Ids from what each record says, and which of its exact repeats it is."""
-    said = events.astype(str).sort_index(axis=1)
+    days = events["event_time"].dt.strftime("%Y-%m-%d")
+    said = events.assign(event_time=days).astype(str).sort_index(axis=1)
     digests = [
         hashlib.blake2b("\x1f".join(cells).encode(), digest_size=10).hexdigest()
         for cells in said.itertuples(index=False, name=None)

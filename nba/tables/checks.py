@@ -272,7 +272,7 @@ def _as_text(series: pd.Series, column: Column, findings: Findings) -> pa.Array 
             column.name, "a text is not valid Unicode", "Decode it again with the right encoding."
         )
         return None
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowException, OverflowError, TypeError):
         findings.refuse(column.name, "texts and other types are mixed", _AS_TEXT, bad=_not_str(series))
         return None
     if not pa.types.is_large_string(array.type):
@@ -340,7 +340,9 @@ _CASED = frozenset({"hcp_id", "content_id", "product_id", "channel", "territory_
 def _read_moment(series: pd.Series, column: Column, findings: Findings) -> pd.Series:
     if series.dtype == np.dtype(object):
         return _moments_one_by_one(series.tolist(), column, findings)
-    array = arrow_of(series)
+    array = _plain(series)
+    if array is None:
+        return _moments_one_by_one(series.tolist(), column, findings)
     if pa.types.is_null(array.type):
         return _as_moments(np.zeros(len(array), np.int64), np.ones(len(array), np.bool_), column, findings)
     if not pa.types.is_timestamp(array.type):
@@ -466,7 +468,7 @@ def _read_number(series: pd.Series, column: Column, findings: Findings) -> pd.Se
 def _plain(series: pd.Series) -> pa.Array | None:
     try:
         array = arrow_of(series)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError, OverflowError):
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError):
         return None
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
@@ -494,8 +496,8 @@ def _check_numbers(values: Floats, column: Column, findings: Findings) -> None:
 
 
 def _read_number_text(series: pd.Series, column: Column, findings: Findings) -> pd.Series:
-    values = pd.to_numeric(series, errors="coerce").astype("float64")
-    unread = (values.isna() & series.notna()).to_numpy()
+    values = pd.to_numeric(series.reset_index(drop=True), errors="coerce").astype("float64")
+    unread = values.isna().to_numpy() & series.notna().to_numpy()
     if unread.any():
         findings.refuse(column.name, f"{_cells(unread)} not readable as a number", "Write 12.5.", bad=unread)
         return series

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from nba.errors import TableError
 from nba.tables.columns import NEEDED, TABLES, Table
-from nba.tables.moments import arrow_of
+from nba.tables.moments import arrow_of, as_moment
 
 _MOMENT_FILE = "engagement.json"
 
@@ -62,10 +62,8 @@ def read_observed_until(folder: str | Path) -> int | None:
     if not path.is_file():
         return None
     try:
-        return int(
-            dt.datetime.fromisoformat(json.loads(path.read_text("utf-8"))["observed_until"]).timestamp()
-        )
-    except (ValueError, KeyError, TypeError):
+        return as_moment(json.loads(path.read_text("utf-8"))["observed_until"], name="observed_until")
+    except (ValueError, LookupError, TypeError):
         raise TableError(
             f'{str(path)!r} holds no moment. Expected {{"observed_until": "2026-10-01T00:00:00+00:00"}}. '
             "Pass observed_until=... or delete the file."

@@ -148,18 +148,20 @@ def _is_refused(name: Any) -> bool:
 
 
 def _is_missing(value: Any) -> bool:
-    # NaN and NaT are the values that differ from themselves.
-    return value is None or value == "" or bool(value != value)
+    if value is None or value is pd.NaT or value is pd.NA:
+        return True
+    return isinstance(value, (str, float)) and (value == "" or value != value)
 
 
 def _texts(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
-    distinct = set(values)
-    if not set(map(type, distinct)) <= {str}:
+    if set(map(type, values)) != {str}:
         values = ["" if _is_missing(value) else value for value in values]
-        distinct = set(values)
-    if not all(isinstance(value, str) for value in distinct):
+    if not all(issubclass(kind, str) for kind in set(map(type, values))):
         fault("not all values are text", "Write them as str.")
         return np.empty(0, dtype=object)
+    distinct = set(values)
+    if not _is_unicode(distinct):
+        fault("a text is not valid Unicode", "Decode it again with the right encoding.")
     if any(map(str.isspace, distinct)):
         values = ["" if value.isspace() else value for value in values]
         distinct = set(values)
@@ -168,6 +170,14 @@ def _texts(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
     if column.values and not distinct <= {*column.values, ""}:
         fault("a value is outside the vocabulary", f"Expected one of {', '.join(column.values)}.")
     return _objects(values)
+
+
+def _is_unicode(texts: set[str]) -> bool:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _objects(values: Iterable[Any]) -> NDArray[Any]:
@@ -227,7 +237,7 @@ def _numbers(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
 
 def _flags(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
     filled = [False if _is_missing(value) else value for value in values]
-    if not all(value in (0, 1) for value in filled):
+    if not all(isinstance(value, (bool, int, np.bool_)) and value in (0, 1) for value in filled):
         fault("not all values are true or false", "Write True or False.")
         return np.empty(0, dtype=np.bool_)
     return np.array(filled, dtype=np.bool_)
