@@ -7,16 +7,14 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-import pandas as pd
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from nba.contracts import DO_NOTHING, NEVER, Columns, Outcomes, Receipt
 from nba.errors import ArgumentError, LogError
-from nba.store.attribution import attribute
 from nba.store.ledger import PENDING, Recheck, commit, insert_missing, select_of
 from nba.store.receipts import fingerprint, from_json
 from nba.store.rows import COMMITTED, PROPOSED, VOID, Row, as_columns, as_outcome, as_pending, as_rows, hashed
@@ -28,6 +26,11 @@ from nba.store.schema import (
     prepare_schema,
     schema_version,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nba.store.attribution import Attributed
 
 _Result = TypeVar("_Result")
 
@@ -222,9 +225,7 @@ class Log:
         )
         rows = self._transact(lambda connection: select_of(connection, query, None))
         committed = [row for row in rows if row["status"] == COMMITTED]
-        found = attribute(
-            as_columns(committed), engagement.columns("interactions"), engagement.columns("channels"), at=at
-        )
+        found = _attributed(committed, engagement, at=at)
         states = dict(zip((row["decision_id"] for row in committed), zip(*found, strict=True), strict=True))
         nothing = (VOID, NEVER)
         outcomes = tuple(as_outcome(row, *states.get(row["decision_id"], nothing)) for row in rows)
@@ -232,6 +233,8 @@ class Log:
 
     def decisions(self, *, batch_id: str | None = None, hcp_id: str | None = None) -> pd.DataFrame:
         """Decisions as a frame, one row each, by moment and id; moments are UTC timestamps."""
+        import pandas as pd  # not needed to write, and a service that decides should start at once
+
         query = select(*(decisions.c[name] for name in _FRAME)).where(
             *_conditions(batch_id=batch_id, hcp_id=hcp_id)
         )
@@ -301,11 +304,16 @@ class Log:
 
 def _not_touched(rows: list[Row], engagement: Tables, *, at: int) -> list[Row]:
     committed = [row for row in rows if row["status"] == COMMITTED]
-    found = attribute(
-        as_columns(committed), engagement.columns("interactions"), engagement.columns("channels"), at=at
-    )
+    found = _attributed(committed, engagement, at=at)
     touched = {row["decision_id"] for row, ts in zip(committed, found.touched_at, strict=True) if ts != NEVER}
     return [row for row in rows if row["decision_id"] not in touched]
+
+
+def _attributed(rows: list[Row], engagement: Tables, *, at: int) -> Attributed:
+    from nba.store.attribution import attribute  # brings compiled code that writing does not need
+
+    interactions, channels = engagement.columns("interactions"), engagement.columns("channels")
+    return attribute(as_columns(rows), interactions, channels, at=at)
 
 
 def _is_lock(error: OperationalError) -> bool:

@@ -19,7 +19,9 @@ _TUPLE, _FLOAT = "$tuple", "$float"
 
 
 def to_json(receipt: Receipt) -> str:
-    """The one text of a receipt: sorted keys, ASCII, every float with all its digits.
+    """A receipt as ASCII text: every float with all its digits, terms and facts in their order.
+
+    The order is kept because a product of terms has other bits in another order.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def to_json(receipt: Receipt) -> str:
     content["removed"] = [[*action, code] for action, code in receipt.removed]
     content["reasons"] = [[_plain(getattr(why, name)) for name in _REASON_NAMES] for why in receipt.reasons]
     content["waivers"] = list(receipt.waivers)
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
 
 _SPECIAL = {"action", "eligible", "removed", "reasons", "waivers"}

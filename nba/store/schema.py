@@ -138,7 +138,7 @@ def _make_private(path: Path) -> None:
             warnings.warn(
                 f"The log {path.name!a} could be read by others; it is now private to its user (mode 0600).",
                 NBAWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
     except OSError as error:
         raise LogError(
