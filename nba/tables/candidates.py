@@ -50,7 +50,19 @@ def candidates(
 
     Examples
     --------
-    >>> candidates(data, "2026-03-01").allowed  # doctest: +SKIP
+    >>> log = pd.DataFrame({
+    ...     "interaction_id": ["i1"], "hcp_id": ["h1"], "ts": pd.to_datetime(["2026-01-05T09:00Z"]),
+    ...     "channel": ["rep_visit"], "direction": ["outbound"], "outcome": ["held"]})
+    >>> content = pd.DataFrame({
+    ...     "content_id": ["c1"], "document_number": ["PM-1"], "version": ["1"], "title": ["Overview"],
+    ...     "channels": [["rep_visit"]], "content_type": ["summary"], "format": ["pdf"],
+    ...     "topic": ["mechanism"], "purpose": ["educational"], "language": ["en"], "country": [["US"]],
+    ...     "approval_status": ["approved"], "approved_from": pd.to_datetime(["2026-01-01T00Z"]),
+    ...     "expiry": pd.to_datetime(["2027-01-01T00Z"])})
+    >>> hcps = pd.DataFrame({"hcp_id": ["h1", "h2"], "country": ["US", "DE"]})
+    >>> candidates(Engagement(log, content, hcps), "2026-03-01").allowed
+    array([[ True,  True],
+           [ True, False]])
     """
     if not 0 < valid_days < np.inf:
         raise ArgumentError(f"valid_days is {valid_days}. Expected a positive number of days, such as 7.")

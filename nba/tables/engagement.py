@@ -335,7 +335,7 @@ def _canonical_log(log: pd.DataFrame, *, findings: Findings) -> pd.DataFrame:
 def _canonical_order(log: pd.DataFrame, *, ts: Ints) -> Ints:
     """Rows by HCP, moment and id. Ids are compared only where the moment is the same."""
     hcp = _ranks(log["hcp_id"])
-    order = np.lexsort((ts, hcp))
+    order = _order_by_two(hcp, ts)
     same = (hcp[order][1:] == hcp[order][:-1]) & (ts[order][1:] == ts[order][:-1])
     tied = np.unique(order[np.flatnonzero(np.r_[same, False] | np.r_[False, same])])
     if not len(tied):
@@ -343,6 +343,16 @@ def _canonical_order(log: pd.DataFrame, *, ts: Ints) -> Ints:
     rank = np.zeros(len(log), dtype=np.int64)
     rank[tied] = _ranks(log["interaction_id"].iloc[tied])
     return np.lexsort((rank, ts, hcp))
+
+
+def _order_by_two(first: Ints, second: Ints) -> Ints:
+    """Rows by two keys; packed into one where they fit, which sorts several times faster."""
+    if not len(first):
+        return np.empty(0, dtype=np.int64)
+    low, span = int(second.min()), int(np.ptp(second)) + 1
+    if (int(first.max()) + 1) * span >= 2**62:
+        return np.lexsort((second, first))
+    return np.argsort(first * span + (second - low))
 
 
 def _ranks(texts: pd.Series) -> Ints:
