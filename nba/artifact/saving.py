@@ -83,9 +83,9 @@ def save(
         {"format": FORMAT, "libraries": _libraries(), "files": entries, "manifest": dict(manifest)}
     )
     _check_limits(text, entries)
-    _check_target(target, overwrite=overwrite)
     temporary = target.parent / f".{target.name}.{secrets.token_hex(6)}.saving"
     try:
+        _check_target(target, overwrite=overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
         _write_all(temporary, text, files)
         _put_in_place(temporary, target, overwrite=overwrite)

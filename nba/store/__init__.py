@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from nba.store.log import Log
+from nba.store.ledger import Recheck
+from nba.store.log import Committable, Log
 
-__all__ = ["Log"]
+__all__ = ["Committable", "Log", "Recheck"]

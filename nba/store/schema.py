@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import warnings
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,16 @@ def open_engine(url: str | os.PathLike[str], *, wait_seconds: float) -> Engine:
     target = _as_url(url)
     if target.get_backend_name() != "sqlite":
         return create_engine(target, isolation_level="SERIALIZABLE", hide_parameters=True)
-    _make_private(Path(str(target.database)))
+    path = Path(str(target.database))
+    _make_private(path)
+    # mode=rw: a log that was moved away is an error, not a new and empty one.
+    address = f"{path.as_uri()}?mode=rw"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(address, uri=True, timeout=wait_seconds)
+
     # No connection outlives its transaction, so that a fork or a thread never inherits one.
-    engine = create_engine(
-        target, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": wait_seconds}
-    )
+    engine = create_engine(target, creator=connect, poolclass=NullPool, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -291,6 +291,16 @@ def test_a_store_that_is_gone_hands_out_nothing(tmp_path, receipt):
             call()
 
 
+def test_a_log_that_was_moved_away_is_not_begun_anew(tmp_path, receipt):
+    log = Log(tmp_path / "a log %41.db")
+    for path in tmp_path.iterdir():
+        path.unlink()
+
+    with pytest.raises(LogError):
+        log.append([receipt()])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_disk_is_refused_and_what_was_acknowledged_stays(tmp_path, receipt):
     Log(tmp_path / "log.db").append([receipt("before")])
     code = """
