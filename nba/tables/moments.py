@@ -83,6 +83,8 @@ def seconds(series: pd.Series, *, missing: int = NEVER) -> NDArray[np.int64]:
 
 def arrow_of(series: pd.Series) -> pa.Array:
     """One Arrow array of a column; missing of any kind becomes null."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(series.cat.categories.dtype)
     if isinstance(series.dtype, pd.DatetimeTZDtype):
         naive = pa.array(series.dt.tz_convert(None).to_numpy(), from_pandas=True)
         return naive.cast(pa.timestamp(naive.type.unit, "UTC"))

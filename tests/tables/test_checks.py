@@ -314,6 +314,36 @@ def test_bad_text_cells_are_faults_and_are_not_echoed(log):
     assert SECRET not in "".join(faults)
 
 
+ODD_CELLS = {
+    "dicts": [{"a": 1}],
+    "sets of mixed": [{1, "a"}],
+    "everything": [1, "a", None, 2.5, b"z", date(2020, 1, 1)],
+    "complex": [1j],
+    "huge integers": [10**30],
+    "objects": [object()],
+    "matrices": [np.zeros((2, 2))],
+    "lists of nothing": [[None]],
+    "durations": pd.timedelta_range("1s", periods=6),
+    "months": pd.period_range("2020-01", periods=6, freq="M"),
+    "intervals": pd.interval_range(0, 6),
+    "categories of numbers": pd.Categorical(range(6)),
+    "categories of moments": pd.Categorical(pd.date_range("2026-01-01", periods=6, tz="UTC")),
+    "the first day of all": [datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))],
+    "the last day of all": [datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5)))],
+}
+
+
+@pytest.mark.parametrize("odd", ODD_CELLS.values(), ids=ODD_CELLS)
+@pytest.mark.parametrize("column", ["hcp_id", "ts", "duration_s", "is_machine", "outcome"])
+def test_whatever_stands_in_a_column_is_a_finding_and_never_a_crash(log, column, odd):
+    cells = pd.Series(odd, dtype=None if hasattr(odd, "dtype") else object)
+    frame = log.iloc[: len(cells)].reset_index(drop=True).assign(**{column: cells})
+
+    faults = faults_of(frame)
+
+    assert all(fault.startswith(f"interactions.{column}: ") for fault in faults)
+
+
 @pytest.mark.slow
 def test_a_million_rows_are_checked_in_seconds(territory):
     log = territory(touches=400_000, hcps=5_000, contents=200)["interactions"]

@@ -264,3 +264,11 @@ def test_implausible_years_are_said_and_do_not_move_the_end_of_the_log(frames):
         data = Engagement(**frames | {"interactions": log})
 
     assert data.observed_until < pd.Timestamp("2027-01-01", tz="UTC").timestamp()
+
+
+def test_before_the_first_event_nothing_is_known(frames):
+    data = Engagement(**frames, observed_until="2020-01-01")
+
+    assert len(data.interactions) == 0
+    assert len(data.columns("interactions")["touch"]) == 0
+    assert len(data.content) == len(frames["content"])
