@@ -12,15 +12,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nba.contracts import Bools, Columns, Ints
+from nba.contracts import Bools, Columns
 from nba.errors import ArgumentError, NBAWarning
 from nba.tables.arrays import columns_of
-from nba.tables.checks import PLAUSIBLE, Findings, as_pandas, checked, raise_faults
-from nba.tables.columns import ENGAGED_OUTCOMES, NEEDED, TABLES, TOUCH_OUTCOMES
+from nba.tables.checks import as_pandas, checked
+from nba.tables.columns import NEEDED, TABLES
 from nba.tables.defaults import default_channels, filled_channels
+from nba.tables.findings import Findings, raise_faults
 from nba.tables.folders import read_folder, read_observed_until, write_folder
-from nba.tables.machine import QUICK_OUTCOMES, machine_rows
-from nba.tables.moments import arrow_of, as_datetimes, as_moment, seconds
+from nba.tables.log import by_key, canonical_log, iso, known_log
+from nba.tables.moments import arrow_of, as_moment
 
 
 class Engagement:
@@ -190,18 +191,18 @@ class Engagement:
 
     def __repr__(self) -> str:
         counts = [f"{len(frame):,} {name}" for name, frame in self.tables.items() if frame is not None]
-        return f"Engagement({', '.join(counts)}; observed until {_iso(self.observed_until)})"
+        return f"Engagement({', '.join(counts)}; observed until {iso(self.observed_until)})"
 
     def _fill(self, given: Mapping[str, object], *, until: int | None, text: bool, stacklevel: int) -> None:
         frames, findings = _checked_tables(given, text=text)
         raise_faults(list(findings.values()))
         log = findings["interactions"]
-        frames["interactions"], self.observed_until = _known(
+        frames["interactions"], self.observed_until = known_log(
             frames["interactions"], until=until, findings=log
         )
         _settle_channels(frames, findings)
         _set_aside_unknown_hcps(frames, findings)
-        frames["interactions"] = _canonical_log(frames["interactions"], findings=log)
+        frames["interactions"] = canonical_log(frames["interactions"], findings=log)
         _warn_of_unknown_content(frames, log)
         _check_windows(frames, findings)
         raise_faults(list(findings.values()))
@@ -226,36 +227,8 @@ def _checked_tables(
     for name, frame in taken.items():
         frame, findings[name] = checked(frame, TABLES[name], text=text)
         # Keyed tables stand in the order of their key; the log gets its own order later.
-        frames[name] = _by_key(frame, TABLES[name].key) if name != "interactions" else frame
+        frames[name] = by_key(frame, TABLES[name].key) if name != "interactions" else frame
     return frames, findings
-
-
-def _by_key(frame: pd.DataFrame, key: str) -> pd.DataFrame:
-    return frame.take(np.argsort(_ranks(frame[key]))).reset_index(drop=True) if key in frame else frame
-
-
-def _known(log: pd.DataFrame, *, until: int | None, findings: Findings) -> tuple[pd.DataFrame, int]:
-    """The log as it was known at ``until``, with an arrival time in every row."""
-    ts = seconds(log["ts"])
-    recorded = seconds(log["recorded_at"]) if "recorded_at" in log else ts
-    early = log["recorded_at"].notna().to_numpy() & (recorded < ts) if "recorded_at" in log else recorded < ts
-    if early.any():
-        done = "They count as recorded when they happened."
-        findings.warn("recorded_at", f"{int(early.sum())} cells before the event itself", done, bad=early)
-    known = np.maximum(ts, recorded)
-    log = log.assign(recorded_at=as_datetimes(known))
-    if until is None:
-        plausible = known[known < PLAUSIBLE[1]]
-        until = int(plausible.max() if len(plausible) else known.max()) + 1
-        findings.notes.append(f"interactions: observed until {_iso(until)}, one second after the last event.")
-    later = known >= until
-    if later.any():
-        findings.notes.append(
-            f"interactions: {int(later.sum())} rows that happened or arrived at or after {_iso(until)} "
-            "were set aside."
-        )
-        log = log[~later].reset_index(drop=True)
-    return log, until
 
 
 def _settle_channels(frames: dict[str, pd.DataFrame], findings: dict[str, Findings]) -> None:
@@ -265,7 +238,7 @@ def _settle_channels(frames: dict[str, pd.DataFrame], findings: dict[str, Findin
     is_given = "channels" in frames
     table = filled_channels(frames["channels"]) if is_given else default_channels()
     unknown = sorted((used | offered) - set(table["channel"]))
-    frames["channels"] = _by_key(table if is_given else default_channels(unknown), "channel")
+    frames["channels"] = by_key(table if is_given else default_channels(unknown), "channel")
     if not unknown:
         return
     done = "They are never recommended." if is_given else "They need consent and count any answer as success."
@@ -296,90 +269,6 @@ def _absent(texts: pd.Series, known: pd.Series) -> Bools:
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     of_row: Bools = np.r_[absent, False][codes]
     return of_row
-
-
-def _canonical_log(log: pd.DataFrame, *, findings: Findings) -> pd.DataFrame:
-    """Sort the log and say of every row whether it is a machine's, a touch, an engagement."""
-    ts = seconds(log["ts"])
-    order = _canonical_order(log, ts=ts)
-    if (np.diff(order) != 1).any():
-        log = log.take(order).reset_index(drop=True)
-        ts = ts[order]
-    parent = _parent_rows(log)
-    _check_parents(ts, parent=parent, findings=findings)
-    outcome = log["outcome"]
-    flagged = log["is_machine"].to_numpy() if "is_machine" in log else np.zeros(len(log), dtype=np.bool_)
-    machine = machine_rows(
-        flagged=flagged,
-        quick=outcome.isin(QUICK_OUTCOMES).to_numpy(),
-        clicked=(outcome == "clicked").to_numpy(),
-        sent=(outcome == "sent").to_numpy(),
-        ts=ts,
-        known=seconds(log["recorded_at"]),
-        parent=parent,
-    )
-    if machine.any():
-        findings.notes.append(
-            f"interactions: {int(machine.sum())} opens and clicks by machines do not count as engagement "
-            f"({int((machine & ~flagged).sum())} recognised, {int((machine & flagged).sum())} flagged)."
-        )
-    is_first = log["parent_id"].isna().to_numpy() if "parent_id" in log else np.ones(len(log), dtype=np.bool_)
-    outbound = (log["direction"] == "outbound").to_numpy()
-    return log.assign(
-        machine=machine,
-        touch=outbound & is_first & outcome.isin(TOUCH_OUTCOMES).to_numpy(),
-        engaged=outcome.isin(ENGAGED_OUTCOMES).to_numpy() & ~machine,
-    )
-
-
-def _canonical_order(log: pd.DataFrame, *, ts: Ints) -> Ints:
-    """Rows by HCP, moment and id. Ids are compared only where the moment is the same."""
-    hcp = _ranks(log["hcp_id"])
-    order = _order_by_two(hcp, ts)
-    same = (hcp[order][1:] == hcp[order][:-1]) & (ts[order][1:] == ts[order][:-1])
-    tied = np.unique(order[np.flatnonzero(np.r_[same, False] | np.r_[False, same])])
-    if not len(tied):
-        return order
-    rank = np.zeros(len(log), dtype=np.int64)
-    rank[tied] = _ranks(log["interaction_id"].iloc[tied])
-    return np.lexsort((rank, ts, hcp))
-
-
-def _order_by_two(first: Ints, second: Ints) -> Ints:
-    """Rows by two keys; packed into one where they fit, which sorts several times faster."""
-    if not len(first):
-        return np.empty(0, dtype=np.int64)
-    low, span = int(second.min()), int(np.ptp(second)) + 1
-    if (int(first.max()) + 1) * span >= 2**62:
-        return np.lexsort((second, first))
-    return np.argsort(first * span + (second - low))
-
-
-def _ranks(texts: pd.Series) -> Ints:
-    """The place of each text in code-point order, whatever the locale."""
-    encoded = arrow_of(texts).cast(pa.large_string()).dictionary_encode()
-    rank = np.empty(len(encoded.dictionary), dtype=np.int64)
-    rank[pc.sort_indices(encoded.dictionary).to_numpy()] = np.arange(len(rank))
-    ranks: Ints = rank[encoded.indices.to_numpy(zero_copy_only=False)]
-    return ranks
-
-
-def _parent_rows(log: pd.DataFrame) -> Ints:
-    """The row each row answers; -1 where it answers none that the same HCP has."""
-    if "parent_id" not in log or not log["parent_id"].notna().any():
-        return np.full(len(log), -1, dtype=np.int64)
-    ids = arrow_of(log["interaction_id"]).cast(pa.large_string())
-    found = pc.index_in(arrow_of(log["parent_id"]).cast(pa.large_string()), value_set=ids, skip_nulls=True)
-    parent = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    hcp = _ranks(log["hcp_id"])
-    return np.where(hcp[parent] == hcp, parent, -1)
-
-
-def _check_parents(ts: Ints, *, parent: Ints, findings: Findings) -> None:
-    before: Bools = (parent >= 0) & (ts < ts[parent])
-    if before.any():
-        todo = "Correct the moments or the parent_id (rows count in the sorted log)."
-        findings.refuse("ts", f"{int(before.sum())} responses before the touch they answer", todo, bad=before)
 
 
 def _warn_of_unknown_content(frames: dict[str, pd.DataFrame], findings: Findings) -> None:
@@ -422,7 +311,3 @@ def _missing_tables(frames: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
         for table in TABLES.values()
         if table.name not in frames and table.without
     )
-
-
-def _iso(moment: int) -> str:
-    return str(np.datetime64(moment, "s")) + "Z"

@@ -92,6 +92,15 @@ def arrow_of(series: pd.Series) -> pa.Array:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
+def plain_array(series: pd.Series) -> pa.Array | None:
+    """The column as Arrow; None where its cells are of no one type."""
+    try:
+        array = arrow_of(series)
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError):
+        return None
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
 def seconds_of_arrow(array: pa.Array, *, missing: int) -> NDArray[np.int64]:
     """Whole seconds of an Arrow timestamp array, rounded down."""
     ticks = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
