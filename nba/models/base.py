@@ -129,27 +129,22 @@ class HierarchicalLogistic:
         with threadpool_limits(1):  # one BLAS thread each: the same bits whatever the machine offers
             best, before = -np.inf, model
             settled = strengths is not None
-            for step in range(max_steps):
+            moved = np.inf
+            for _ in range(max_steps):
                 stats, likelihood = _statistics(rows, model.coef, n_jobs)
-                height = likelihood - model._penalty()
-                if height < best - 1e-6 * abs(best) and step < max_steps - 1:
-                    # The step left the range in which the quadratic holds: go half of it.
-                    model = replace(
-                        model,
-                        coef=(model.coef + before.coef) / 2,
-                        upper=(model.upper + before.upper) / 2,
-                    )
+                if likelihood - model._penalty() < best - 1e-9 * abs(best):
+                    # The step left the range in which the quadratic holds: go a part of it.
+                    model = model._between(before)
                     continue
                 before = replace(model, stats=stats, anchor=model.coef)
-                model = before
-                if not settled and step >= 2:
-                    held = model.strengths
-                    model = model._estimate_strengths(updates=3)
-                    settled = step > 12 or model.strengths.near(held)
-                model = model._solve(with_cov=False)
-                before = replace(before, strengths=model.strengths)
+                if not settled and moved < 0.5:  # strengths are read off quadratics that hold
+                    held = before.strengths
+                    before = before._estimate_strengths()
+                    settled = before.strengths.near(held)
+                model = before._solve(with_cov=False)
                 best = likelihood - before._penalty()
-                if settled and float(np.max(np.abs(model.coef - before.coef), initial=0.0)) < tolerance:
+                moved = float(np.max(np.abs(model.coef - before.coef), initial=0.0))
+                if settled and moved < tolerance:
                     break
             return model._solve(with_cov=True)
 
@@ -260,6 +255,14 @@ class HierarchicalLogistic:
             total += float((hold * (self.coef[k] - prior) ** 2).sum())
         return total / 2
 
+    def _between(self, before: HierarchicalLogistic) -> HierarchicalLogistic:
+        """A third of the way from an earlier model to this one."""
+        return replace(
+            self,
+            coef=before.coef + (self.coef - before.coef) / 3,
+            upper=before.upper + (self.upper - before.upper) / 3,
+        )
+
     def _solve(self, *, with_cov: bool) -> HierarchicalLogistic:
         """The posterior given the quadratics and the strengths."""
         upper, upper_cov, inverse = self._solve_upper()
@@ -293,14 +296,8 @@ class HierarchicalLogistic:
         upper_cov = _inverse(system)
         return upper_cov @ target, upper_cov, inverse
 
-    def _estimate_strengths(self, *, updates: int) -> HierarchicalLogistic:
-        """MacKay's updates on the current quadratics: effective number over sum of squares."""
-        model = self
-        for _ in range(updates):
-            model = replace(model, strengths=model._one_update())
-        return model
-
-    def _one_update(self) -> Strengths:
+    def _estimate_strengths(self) -> HierarchicalLogistic:
+        """One of MacKay's updates: effective number of coefficients over their sum of squares."""
         upper, upper_cov, inverse = self._solve_upper()
         d = self.n_columns
         hold = self.strengths.diagonal("pair", self.kinds)
@@ -337,7 +334,7 @@ class HierarchicalLogistic:
         )
         # The global intercept's prior only has to be wide; there is one, so nothing to estimate.
         values["global"] = (_CENTERS["global"][INTERCEPT], *values["global"][1:])
-        return Strengths(values)
+        return replace(self, strengths=Strengths(values))
 
     def _update(
         self,
@@ -358,7 +355,9 @@ class HierarchicalLogistic:
                 continue
             effective = float((copies - strength[mine] * variance[mine]).sum())
             total = float(square[mine].sum())
-            out.append(float(np.clip((max(effective, 0.0) + _PSEUDO) / (total + _PSEUDO / center), 1e-3, 1e7)))
+            update = (max(effective, 0.0) + _PSEUDO) / (total + _PSEUDO / center)
+            held = self.strengths.values[level][kind]
+            out.append(float(np.clip(update, max(held / 4, 1e-3), min(held * 4, 1e6))))
         return (out[0], out[1], out[2])
 
     def to_state(self) -> State:
