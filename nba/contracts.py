@@ -26,6 +26,14 @@ NEVER = -(2**62)
 """Stands for "no moment" in columns of moments (an empty start)."""
 
 
+class Tables(Protocol):
+    """Anything that gives tables as columns: an Engagement, or one HCP's records."""
+
+    def columns(self, table: str, /) -> Columns:
+        """A table as plain arrays; ArgumentError where there is none of that name."""
+        ...
+
+
 class Action(NamedTuple):
     """A (channel, content) pair: what is said, and through what."""
 

@@ -7,16 +7,19 @@ from nba.tables.columns import TABLES, Column, Table
 from nba.tables.defaults import default_channels
 from nba.tables.engagement import Engagement
 from nba.tables.moments import as_moment, seconds
+from nba.tables.one import OneHCP, consent_of
 from nba.tables.records import rows_from_records
 
 __all__ = [
     "TABLES",
     "Column",
     "Engagement",
+    "OneHCP",
     "Table",
     "as_moment",
     "candidates",
     "columns_of",
+    "consent_of",
     "default_channels",
     "from_frame",
     "open_payments",

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nba.contracts import DAY, DO_NOTHING, Action, Bools, Candidates, Columns, Ints, Strings
+from nba.contracts import DAY, DO_NOTHING, Action, Bools, Candidates, Columns, Ints, Strings, Tables
 from nba.errors import ArgumentError, UnknownActionError, UnknownHCPError
-from nba.tables.engagement import Engagement
 from nba.tables.moments import as_moment
 
 
 def candidates(
-    engagement: Engagement,
+    engagement: Tables,
     at: object,
     *,
     valid_days: float = 7.0,
@@ -31,7 +30,7 @@ def candidates(
 
     Parameters
     ----------
-    engagement : the tables
+    engagement : the tables, an Engagement or one HCP's
     at : anything ``as_moment`` reads, or int seconds UTC
     valid_days : how long a decision holds, > 0
     hcps : only these; None is all. A chunk costs no more than its own size.

@@ -1,0 +1,118 @@
+"""One HCP's tables from plain records, for a service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba.contracts import FOREVER, NEVER, Columns, Tables
+from nba.errors import ArgumentError, TableError, UnknownHCPError
+from nba.tables.columns import TABLES
+from nba.tables.records import rows_from_records
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class OneHCP:
+    """Tables that hold one HCP, beside the whole content and channels tables of a reference.
+
+    Gives ``columns`` as an Engagement does, so that one HCP goes the same way as a million.
+    """
+
+    tables: Mapping[str, Columns]
+
+    @classmethod
+    def from_records(
+        cls,
+        hcp_id: str,
+        *,
+        history: Sequence[Record],
+        reference: Tables,
+        hcp: Record | None = None,
+        consent: Sequence[Record] | None = None,
+    ) -> OneHCP:
+        """Lay one HCP's records out as columns.
+
+        Parameters
+        ----------
+        history : the HCP's interactions as dicts, in any order; those of others are refused
+        reference : gives content and channels, and what ``hcp`` and ``consent`` leave out
+        hcp : the HCP's row as a dict; None looks it up in the reference
+        consent : the HCP's consent rows; None looks them up in the reference
+
+        Raises
+        ------
+        TableError
+            If a record does not fit its table, or is about someone else.
+        UnknownHCPError
+            If the reference does not hold the HCP and no row is given.
+        """
+        interactions = rows_from_records(list(history))
+        strangers = int((interactions["hcp_id"] != hcp_id).sum())
+        if strangers:
+            raise TableError(
+                f"{strangers} of {len(interactions['ts'])} records are about another HCP. "
+                "Give the history of the HCP who is asked about, and of nobody else."
+            )
+        tables: dict[str, Columns] = {
+            "interactions": interactions,
+            "hcps": _row_of(hcp_id, hcp, reference),
+            "content": reference.columns("content"),
+            "channels": reference.columns("channels"),
+        }
+        if consent is not None:
+            tables["consent"] = rows_from_records(list(consent), "consent")
+        else:
+            known = consent_of(reference)
+            if known is not None:
+                mine = np.flatnonzero(known["hcp_id"] == hcp_id)
+                tables["consent"] = {name: known[name][mine] for name in known}
+        return cls(tables)
+
+    def columns(self, table: str) -> Columns:
+        """A table as plain numpy arrays."""
+        if table not in self.tables:
+            raise ArgumentError(f"There is no table {table!r}. There are: {', '.join(self.tables)}.")
+        return self.tables[table]
+
+
+def consent_of(tables: Tables) -> Columns | None:
+    """The consent table, or None where there is none."""
+    try:
+        return tables.columns("consent")
+    except ArgumentError:
+        return None
+
+
+def _row_of(hcp_id: str, hcp: Record | None, reference: Tables) -> Columns:
+    known = reference.columns("hcps")
+    if hcp is None:
+        place = int(np.searchsorted(known["hcp_id"], hcp_id)) if len(known["hcp_id"]) else 0
+        if place >= len(known["hcp_id"]) or known["hcp_id"][place] != hcp_id:
+            raise UnknownHCPError("The HCP is not in the hcps table. Add the row, or give it as hcp={...}.")
+        return {name: known[name][place : place + 1] for name in known}
+    row = {"hcp_id": hcp_id, **hcp}
+    unknown = sorted(set(row) - set(TABLES["hcps"].names))
+    if unknown:
+        raise TableError(f"The hcp record has columns {unknown} that the hcps table does not know.")
+    if not row.get("country"):
+        raise TableError("The hcp record has no country. Candidates are chosen by it; give country='US'.")
+    return {column.name: _cell(row.get(column.name), column.kind, until=column.until)
+            for column in TABLES["hcps"].columns}  # fmt: skip
+
+
+def _cell(value: Any, kind: str, *, until: bool) -> NDArray[Any]:
+    if kind == "flag":
+        return np.array([bool(value)])
+    if kind == "number":
+        return np.array([np.nan if value is None else float(value)])
+    if kind in ("moment", "day"):
+        return np.array([(FOREVER if until else NEVER) if value is None else int(value)], dtype=np.int64)
+    cell = np.empty(1, dtype=object)
+    cell[0] = tuple(value or ()) if kind == "list" else str(value or "")
+    return cell
