@@ -18,7 +18,12 @@ Of: TypeAlias = str
 By: TypeAlias = str | None
 """Per which key: "channel", "topic", "content", "pair", any content tag, or None for all events at once."""
 
-_PLURAL = {"touches": "contacts", "engagements": "engagements", "responses": "responses", "inbound": "own visits"}
+_PLURAL = {
+    "touches": "contacts",
+    "engagements": "engagements",
+    "responses": "responses",
+    "inbound": "own visits",
+}
 SPARSE = ("content", "pair")
 """Keys an HCP meets few of: they exist only as a view of the action's own key."""
 
@@ -56,7 +61,9 @@ class HistoryMeasure:
                 "Declare it with own=True: the action's own key is then looked up."
             )
         if self.own and self.by is None:
-            raise ArgumentError(f"{type(self).__name__}(own=True) needs by=: the key of the action to look at.")
+            raise ArgumentError(
+                f"{type(self).__name__}(own=True) needs by=: the key of the action to look at."
+            )
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -99,7 +106,11 @@ class HistoryMeasure:
     def _label(self, key: str) -> str:
         what = _PLURAL.get(self.of, self.of)
         if self.own:
-            place = {"channel": "by this channel", "content": "with this content", "pair": "with this content by this channel"}
+            place = {
+                "channel": "by this channel",
+                "content": "with this content",
+                "pair": "with this content by this channel",
+            }
             return f"{what} {place.get(self.by or '', f'on this {self.by}')}"
         if self.by == "channel":
             return f"{what} by {key.replace('_', ' ')}"
@@ -286,5 +297,7 @@ def _span(window_days: int | None) -> int:
     if window_days is None:
         return 200 * 365 * DAY
     if window_days < 1:
-        raise ArgumentError(f"window_days is {window_days}; expected 1 or more, or None for the whole history.")
+        raise ArgumentError(
+            f"window_days is {window_days}; expected 1 or more, or None for the whole history."
+        )
     return window_days * DAY

@@ -88,7 +88,7 @@ class EngagementFeatures:
         self.keys_: dict[str, tuple[str, ...]] = {}
         for measure in self.measures:
             if isinstance(measure, HistoryMeasure) and measure.by is not None and measure.by not in SPARSE:
-                met, codes = events._codes(measure.by)
+                met, codes = events.codes(measure.by)
                 used = np.unique(codes[events.histories.order][known])
                 self.keys_[measure.by] = tuple(sorted(met[c] for c in used if met[c] != ""))
         self.levels_ = {
@@ -96,7 +96,10 @@ class EngagementFeatures:
         }
         self.priors_ = self._learn_priors(events, until)
         self.shared_features_ = tuple(
-            feature for measure in self.measures if not _is_own(measure) for feature in self._describe(measure)
+            feature
+            for measure in self.measures
+            if not _is_own(measure)
+            for feature in self._describe(measure)
         )
         self.own_features_ = tuple(
             feature for measure in self.measures if _is_own(measure) for feature in self._describe(measure)
@@ -135,8 +138,12 @@ class EngagementFeatures:
         who = np.array(sorted(table["hcp_id"]) if hcps is None else list(hcps), dtype=object)
         moments = np.full(len(who), as_moment(at), dtype=np.int64)
         none = np.zeros(0, dtype=np.int64)
-        design = self.design(self.events(engagement), table, hcps=who, at=moments, actions=(), row=none, pair=none)
-        return pd.DataFrame(design.shared, index=pd.Index(who, name="hcp_id"), columns=self.get_feature_names_out())
+        design = self.design(
+            self.events(engagement), table, hcps=who, at=moments, actions=(), row=none, pair=none
+        )
+        return pd.DataFrame(
+            design.shared, index=pd.Index(who, name="hcp_id"), columns=self.get_feature_names_out()
+        )
 
     def design(
         self,
@@ -237,7 +244,7 @@ class EngagementFeatures:
             by = None if measure.by in SPARSE or measure.own else measure.by
             keys: Sequence[str] = ("",) if by is None else self.keys_[by]
             blocks = [
-                Measure(part.op, events.cells(by, part.of, keys, name="fit"), part.span, len(keys))
+                Measure(part.op, events.cells(by, part.of, keys), part.span, len(keys))
                 for part in measure.parts
             ]
             totals, _ = sweep(histories, blocks, hcp=who, at=moments)
@@ -311,10 +318,9 @@ class EngagementFeatures:
                     keys, view = own_keys[str(by)]
                 else:
                     keys, view = ([""] if by is None else list(self.keys_[by])), None
-                name = actions if measure.own else "fit"
                 for part in measure.parts:
-                    ends = None if part.ends is None else events.cells(by, part.ends, keys, name=name)
-                    cells = events.cells(by, part.of, keys, name=name)
+                    ends = None if part.ends is None else events.cells(by, part.ends, keys)
+                    cells = events.cells(by, part.of, keys)
                     blocks.append(Measure(part.op, cells, part.span, len(keys), ends=ends, own=view))
                     if measure.own:
                         spots.append((n_own, n_own + 1))

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nba.contracts import Action, Bools, Columns, Strings
+from nba.features.labels import REST
 from nba.history import Histories
 from nba.history.touches import is_success
 
@@ -41,17 +42,21 @@ class Events:
         return cls(Histories.from_columns(interactions), interactions, content, channels)
 
     def cells(self, by: str | None, of: str, keys: Sequence[Any], *, name: Any = None) -> NDArray[np.int32]:
-        """Each event's place among ``keys``; -1 where it is no such event or has another key."""
+        """Each event's place among ``keys``; -1 where it is no such event or has another key.
+
+        Where REST is among the keys, pairs that are not go to REST.
+        """
         cache = (by, of, name)
         if cache not in self._cells:
-            met, codes = self._codes(by)
+            met, codes = self.codes(by)
             place = {key: i for i, key in enumerate(keys)}
-            target = np.fromiter((place.get(key, -1) for key in met), dtype=np.int32, count=len(met))
+            other = place.get(REST, -1)
+            target = np.fromiter((place.get(key, other) for key in met), dtype=np.int32, count=len(met))
             found = target[codes] if len(met) else np.full(len(codes), -1, dtype=np.int32)
             self._cells[cache] = np.where(self._flag(of), found, np.int32(-1))[self.histories.order]
         return self._cells[cache]
 
-    def _codes(self, by: str | None) -> tuple[list[Any], NDArray[np.int64]]:
+    def codes(self, by: str | None) -> tuple[list[Any], NDArray[np.int64]]:
         """The distinct keys met, and each event's index among them."""
         if by not in self._by:
             self._by[by] = self._encode(by)
@@ -69,12 +74,12 @@ class Events:
         if by in ("channel", "content"):
             return _factorize(columns["channel" if by == "channel" else "content_id"])
         if by == "pair":
-            channels, channel = self._codes("channel")
-            contents, content = self._codes("content")
+            channels, channel = self.codes("channel")
+            contents, content = self.codes("content")
             both, codes = np.unique(channel * max(len(contents), 1) + content, return_inverse=True)
             k = max(len(contents), 1)
             return [Action(channels[b // k], contents[b % k]) for b in both], codes.astype(np.int64)
-        contents, content = self._codes("content")
+        contents, content = self.codes("content")
         tags = content_tags(self.content, by)
         keys, of_content = _factorize(np.array([tags.get(c, "") for c in contents], dtype=object))
         if by in columns and columns[by].dtype == object:
@@ -113,9 +118,11 @@ class Events:
         answers = np.where(columns["touch"], columns["interaction_id"], columns["parent_id"])
         alone = answers == ""
         answers = np.where(alone, columns["interaction_id"], answers)
-        first = np.zeros(len(success), dtype=bool)
+        # Another HCP's row may name the same parent; it must not take the response away.
+        touch = _factorize(answers)[1] + len(answers) * _factorize(columns["hcp_id"])[1]
         ordered = order[success[order]]
-        first[ordered[~_duplicated(answers[ordered])]] = True
+        first = np.zeros(len(success), dtype=bool)
+        first[ordered[np.unique(touch[ordered], return_index=True)[1]]] = True
         return first
 
 
@@ -150,8 +157,3 @@ def action_groups(actions: Sequence[Action], content: Columns) -> tuple[tuple[st
 def _factorize(values: Strings) -> tuple[list[Any], NDArray[np.int64]]:
     codes, keys = pd.factorize(np.asarray(values, dtype=object))
     return list(keys), codes.astype(np.int64)
-
-
-def _duplicated(values: Strings) -> Bools:
-    found: Bools = pd.Series(values, dtype=object).duplicated().to_numpy()
-    return found

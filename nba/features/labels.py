@@ -16,6 +16,8 @@ from nba.tables import Engagement
 
 ANY = Action("any", "")
 """The one pair of ``Occurrence(any_pair=True)``."""
+REST = Action("rest", "")
+"""Stands for every pair that is not asked about, in ``Occurrence(rest=True)``."""
 
 
 class OutcomeRule(Protocol):
@@ -107,6 +109,7 @@ class Occurrence:
     any_pair : one row a (HCP, moment): any contact whatever
     moments : the panel's moments, int seconds
     pairs : the pairs asked about; None is every pair met before ``until``
+    rest : one more pair, :data:`REST`, for contacts of all pairs that ``pairs`` leaves out
 
     Examples
     --------
@@ -118,9 +121,12 @@ class Occurrence:
     any_pair: bool = False
     moments: tuple[int, ...] = ()
     pairs: tuple[Action, ...] | None = None
+    rest: bool = False
 
     def __post_init__(self) -> None:
         _check_days(self.within_days)
+        if self.rest and (self.pairs is None or self.any_pair or REST in self.pairs):
+            raise ArgumentError("rest=True is what pairs=(...) leaves out; give those pairs, without REST.")
 
     def horizon_seconds(self, channels: Columns) -> int:
         """How far ahead of its moment a label looks."""
@@ -136,7 +142,7 @@ class Occurrence:
         ts = columns["ts"]
         known = (np.maximum(ts, columns["recorded_at"]) < until) & ~columns["machine"]
         events = np.flatnonzero(known)
-        actions = (ANY,) if self.any_pair else self.pairs or _pairs_of(columns, events)[0]
+        actions = self._actions(columns, events)
         pair = self._pair_codes(columns, events, actions)
         place = {hcp: i for i, hcp in enumerate(hcps)}
         who = np.fromiter((place.get(h, -1) for h in columns["hcp_id"][events]), np.int64, count=len(events))
@@ -159,12 +165,19 @@ class Occurrence:
             selection_prob=np.full(rows * k, np.nan),
         )
 
+    def _actions(self, columns: Columns, events: Ints) -> tuple[Action, ...]:
+        if self.any_pair:
+            return (ANY,)
+        asked = _pairs_of(columns, events)[0] if self.pairs is None else self.pairs
+        return (*asked, REST) if self.rest else asked
+
     def _pair_codes(self, columns: Columns, events: Ints, actions: Sequence[Action]) -> Ints:
         if self.any_pair:
             return np.zeros(len(events), dtype=np.int64)
         place = {action: i for i, action in enumerate(actions)}
+        other = place.get(REST, -1)
         met = zip(columns["channel"][events], columns["content_id"][events], strict=True)
-        return np.fromiter((place.get(Action(*key), -1) for key in met), dtype=np.int64, count=len(events))
+        return np.fromiter((place.get(Action(*key), other) for key in met), dtype=np.int64, count=len(events))
 
 
 _RULES: dict[str, type[Any]] = {"Response": Response, "Occurrence": Occurrence}

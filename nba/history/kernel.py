@@ -208,9 +208,7 @@ def _cut(hcp: NDArray[np.int64], n_jobs: int) -> list[int]:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _sweep(
-    start, ts, known, rows, hcp, at, first_request, pair, spec, view, cells, owns, shared, own
-):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _sweep(start, ts, known, rows, hcp, at, first_request, pair, spec, view, cells, owns, shared, own):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     n_measures = spec.shape[0]
     most_keys = 1
     for m in range(n_measures):
