@@ -41,12 +41,12 @@ class Events:
     def from_columns(cls, interactions: Columns, *, content: Columns, channels: Columns) -> Events:
         return cls(Histories.from_columns(interactions), interactions, content, channels)
 
-    def cells(self, by: str | None, of: str, keys: Sequence[Any], *, name: Any = None) -> NDArray[np.int32]:
+    def cells(self, by: str | None, of: str, keys: Sequence[Any]) -> NDArray[np.int32]:
         """Each event's place among ``keys``; -1 where it is no such event or has another key.
 
         Where REST is among the keys, pairs that are not go to REST.
         """
-        cache = (by, of, name)
+        cache = (by, of, tuple(keys))
         if cache not in self._cells:
             met, codes = self.codes(by)
             place = {key: i for i, key in enumerate(keys)}
