@@ -1,0 +1,67 @@
+"""Events of many HCPs, in the order in which they became known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba.contracts import Columns, Strings
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Events of many HCPs, each HCP's in the order in which they became known.
+
+    Attributes
+    ----------
+    hcps : (n_hcps,) str, sorted, unique
+    start : (n_hcps + 1,) where each HCP's events begin
+    ts, known : (n_events,) int64 seconds: when it happened, and when we could first have known
+    order : (n_events,) the position of each event in the columns it was made from
+    """
+
+    hcps: Strings
+    start: NDArray[np.int64]
+    ts: NDArray[np.int64]
+    known: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def from_columns(cls, interactions: Columns) -> Histories:
+        """Arrange interactions (canonical columns, sorted by HCP) in order of becoming known."""
+        hcp = interactions["hcp_id"]
+        ts = interactions["ts"]
+        known = np.maximum(ts, interactions["recorded_at"])
+        first = np.ones(len(hcp), dtype=bool)
+        first[1:] = hcp[1:] != hcp[:-1]
+        code = np.cumsum(first) - 1
+        # Ties in both times keep the canonical order (by interaction id), so row order never matters.
+        order = np.lexsort((ts, known, code)) if len(hcp) else np.zeros(0, dtype=np.int64)
+        start = np.append(np.flatnonzero(first), len(hcp)).astype(np.int64)
+        return cls(hcps=hcp[first], start=start, ts=ts[order], known=known[order], order=order)
+
+    def find(self, hcps: Sequence[str] | Strings) -> NDArray[np.int64]:
+        """Where each HCP's history is; -1 for one without any event."""
+        return places(self.hcps, hcps)
+
+
+def places(ids: Strings, wanted: Sequence[str] | Strings) -> NDArray[np.int64]:
+    """Where each wanted id stands among sorted, unique ids; -1 where it does not.
+
+    Examples
+    --------
+    >>> places(np.array(["h1", "h2"], dtype=object), ["h2", "h9"])
+    array([ 1, -1])
+    """
+    if not len(ids):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    if len(wanted) > len(ids) // 64:
+        place = {hcp: i for i, hcp in enumerate(ids)}
+        return np.fromiter((place.get(hcp, -1) for hcp in wanted), dtype=np.int64, count=len(wanted))
+    # A service asks for one HCP of a large table: no dict of all of them for that.
+    sought = np.asarray(wanted, dtype=object)
+    near = np.minimum(np.searchsorted(ids, sought), len(ids) - 1)
+    return np.where(ids[near] == sought, near, -1).astype(np.int64)
