@@ -160,6 +160,34 @@ def funnel(candidates: Candidates, verdicts: Sequence[Verdict]) -> Funnel:
     )
 
 
+def add_up(funnels: Sequence[Funnel]) -> Funnel:
+    """One funnel over chunks of HCPs that went through the same rules.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none, or they counted different steps.
+    """
+    if not funnels:
+        raise ArgumentError("There is no funnel to add up; expected one a chunk of HCPs.")
+    names = {tuple((step.rule, step.reason) for step in funnel.steps) for funnel in funnels}
+    if len(names) > 1:
+        raise ArgumentError("The funnels counted different steps; add up chunks of one batch only.")
+    first = funnels[0]
+    removed = np.sum([[step.removed for step in funnel.steps] for funnel in funnels], axis=0)
+    return Funnel(
+        steps=tuple(
+            Step(step.rule, step.reason, int(n)) for step, n in zip(first.steps, removed, strict=True)
+        ),
+        notes=first.notes,
+        combinations=sum(funnel.combinations for funnel in funnels),
+        hcps=sum(funnel.hcps for funnel in funnels),
+        abstaining=sum(funnel.abstaining for funnel in funnels),
+        eligible=np.concatenate([funnel.eligible for funnel in funnels]),
+        step=np.concatenate([funnel.step for funnel in funnels]),
+    )
+
+
 def facts_of(verdicts: Sequence[Verdict], *, row: int, action: int) -> dict[str, dict[str, Any]]:
     """What every rule knows about one candidate, by rule, for the receipt and the card.
 

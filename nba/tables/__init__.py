@@ -5,7 +5,7 @@ from nba.tables.arrays import columns_of
 from nba.tables.candidates import candidates
 from nba.tables.columns import TABLES, Column, Table
 from nba.tables.defaults import default_channels
-from nba.tables.engagement import Engagement
+from nba.tables.engagement import Engagement, check_table
 from nba.tables.moments import as_moment, seconds
 from nba.tables.one import OneHCP, consent_of
 from nba.tables.records import rows_from_records
@@ -18,6 +18,7 @@ __all__ = [
     "Table",
     "as_moment",
     "candidates",
+    "check_table",
     "columns_of",
     "consent_of",
     "default_channels",

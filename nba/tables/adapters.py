@@ -98,7 +98,8 @@ def open_payments(folder: str | Path, *, observed_until: object = _OPEN_PAYMENTS
     """Read CMS Open Payments contacts of Iowa physicians as an engagement log.
 
     Every reported contact is an outbound touch that was held; its channel is the nature of payment, its
-    content the drug (none where no drug was named). Exact repeats within a day are real and kept.
+    content the drug (none where no drug was named), whose ``detail_group`` is the company that reported it
+    most often. Exact repeats within a day are real and kept.
     Content is marked staged: these are meals, fees and gifts to forecast, never to recommend.
 
     Parameters
@@ -114,10 +115,11 @@ def open_payments(folder: str | Path, *, observed_until: object = _OPEN_PAYMENTS
     events, hcps = (_open_payments_file(Path(folder), name) for name in ("events.parquet", "hcps.parquet"))
     contacts = _contacts(events)
     # Drugs and natures first reported later must not show in the tables of an earlier day.
-    contacts = contacts[seconds(contacts["ts"]) < as_moment(observed_until, name="observed_until")]
+    seen = seconds(contacts["ts"]) < as_moment(observed_until, name="observed_until")
+    contacts = contacts[seen]
     return Engagement(
         contacts,
-        _drugs(contacts),
+        _drugs(contacts.assign(maker=events.loc[seen, "manufacturer"])),
         _physicians(hcps),
         channels=_natures(contacts),
         observed_until=observed_until,
@@ -168,6 +170,7 @@ def _drugs(contacts: pd.DataFrame) -> pd.DataFrame:
     named = contacts.dropna(subset=["content_id"])
     channels = named.groupby("content_id", sort=True)["channel"].agg(lambda seen: sorted(set(seen)))
     drugs = list(channels.index)
+    makers = named.groupby("content_id", sort=True)["maker"].agg(_most_frequent)
     return pd.DataFrame(
         {
             "content_id": drugs,
@@ -179,6 +182,7 @@ def _drugs(contacts: pd.DataFrame) -> pd.DataFrame:
             "format": "contact",
             "topic": drugs,
             "product_id": drugs,
+            "detail_group": list(makers),
             "purpose": "promotional",
             "language": "en",
             "country": [["US"]] * len(drugs),
@@ -187,6 +191,11 @@ def _drugs(contacts: pd.DataFrame) -> pd.DataFrame:
             "expiry": pd.Timestamp("2100-01-01", tz="UTC"),
         }
     )
+
+
+def _most_frequent(names: pd.Series[str]) -> str:
+    """The name met most often; of equals the first by name."""
+    return str(names.value_counts().sort_index().idxmax())
 
 
 def _physicians(hcps: pd.DataFrame) -> pd.DataFrame:

@@ -49,6 +49,7 @@ def candidates(
 
     Examples
     --------
+    >>> from nba.tables import Engagement
     >>> log = pd.DataFrame({
     ...     "interaction_id": ["i1"], "hcp_id": ["h1"], "ts": pd.to_datetime(["2026-01-05T09:00Z"]),
     ...     "channel": ["rep_visit"], "direction": ["outbound"], "outcome": ["held"]})

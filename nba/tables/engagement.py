@@ -214,6 +214,26 @@ class Engagement:
             warnings.warn(warning, NBAWarning, stacklevel=stacklevel)
 
 
+def check_table(table: object, name: str) -> Columns:
+    """One table alone, checked and as plain arrays: a newer consent table, for example.
+
+    Raises
+    ------
+    TableError, TableTypeError
+        As for :class:`Engagement`.
+
+    Examples
+    --------
+    >>> consent = pd.DataFrame({"hcp_id": ["h1"], "channel": ["phone"], "opt_type": ["opt_out"],
+    ...                         "captured_at": pd.to_datetime(["2026-01-05T09:00Z"])})
+    >>> check_table(consent, "consent")["opt_type"].tolist()
+    ['opt_out']
+    """
+    frame, findings = checked(as_pandas(table, name=name), TABLES[name])
+    raise_faults([findings])
+    return columns_of(frame, TABLES[name])
+
+
 def _checked_tables(
     given: Mapping[str, object], *, text: bool
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Findings]]:

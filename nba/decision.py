@@ -1,0 +1,362 @@
+"""From what is known at a moment to one decision per HCP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba import artifact, explain, guardrails, policies
+from nba.contracts import (
+    DO_NOTHING,
+    Action,
+    Candidates,
+    Choice,
+    Columns,
+    Context,
+    Design,
+    Floats,
+    Guardrail,
+    Ints,
+    Policy,
+    Reason,
+    Receipt,
+    Scores,
+    Tables,
+    Term,
+    Verdict,
+)
+from nba.errors import ArgumentError
+from nba.features import EngagementFeatures, Events
+from nba.tables import consent_of
+
+TERMS = ("propensity", "value", "lever", "cost")
+"""Terms of the priority; each can be left out."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a response is worth, what a touch costs, and which way the brand leans.
+
+    Attributes
+    ----------
+    value : worth of one response, in value units
+    levers : factors by channel or content id, 1 where not named
+    terms : the terms in use, of ``TERMS``
+    do_nothing : the value of doing nothing
+    """
+
+    value: float = 1.0
+    levers: Mapping[str, float] | None = None
+    terms: tuple[str, ...] = TERMS
+    do_nothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.terms) - set(TERMS))
+        if unknown or "propensity" not in self.terms:
+            raise ArgumentError(f"terms are {self.terms}; expected 'propensity' and others of {TERMS}.")
+        numbers = [self.value, self.do_nothing, *(self.levers or {}).values()]
+        if not np.isfinite(numbers).all() or min((self.levers or {"": 1.0}).values()) < 0:
+            raise ArgumentError("value, do_nothing and levers have to be finite numbers, levers 0 or more.")
+
+    def factors(self, scores: Scores, actions: Sequence[Action], channels: Columns) -> list[Term]:
+        """The declared terms, broadcastable to (n, K)."""
+        levers = self.levers or {}
+        costs = dict(zip(channels["channel"], channels["cost"], strict=True))
+        made = {
+            "propensity": Term("propensity", scores.propensity),
+            "value": Term("value", np.array([self.value])),
+            "lever": Term(
+                "lever",
+                np.array([levers.get(a.channel, 1.0) * levers.get(a.content, 1.0) for a in actions]),
+            ),
+            "cost": Term(
+                "cost", np.nan_to_num(np.array([costs.get(a.channel, 0.0) for a in actions])), kind="minus"
+            ),
+        }
+        return [made[name] for name in self.terms]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Everything that may be read for decisions: compiled events and the tables beside them."""
+
+    tables: Tables
+    events: Events
+    consent: Columns | None
+    touched: Columns
+    """Every outbound touch: hcp_id, ts, known, channel, content_id."""
+
+    @classmethod
+    def of(cls, tables: Tables, features: EngagementFeatures) -> Known:
+        interactions = tables.columns("interactions")
+        rows = np.flatnonzero(interactions["touch"])
+        touched = {name: interactions[name][rows] for name in ("hcp_id", "ts", "channel", "content_id")}
+        touched["known"] = np.maximum(touched["ts"], interactions["recorded_at"][rows])
+        return cls(tables, features.events(tables), consent_of(tables), touched)
+
+    def context(self, candidates: Candidates, pending: Columns | None) -> Context:
+        """What guardrails may read about these candidates, as of their moment."""
+        table = self.tables.columns("hcps")
+        place = {hcp: i for i, hcp in enumerate(table["hcp_id"])}
+        rows = np.array([place[hcp] for hcp in candidates.hcps], dtype=np.int64)
+        return Context(
+            hcps={name: table[name][rows] for name in table},
+            content=self.tables.columns("content"),
+            channels=self.tables.columns("channels"),
+            consent=self.consent,
+            touches=touches_of(candidates, self.touched, pending),
+        )
+
+
+def touches_of(candidates: Candidates, touched: Columns, pending: Columns | None) -> Columns:
+    """The touches that count against these candidates' caps: known ones, and those on their way."""
+    place = {hcp: i for i, hcp in enumerate(candidates.hcps)}
+    seen = touched["known"] < candidates.at
+    sources = [(touched, np.flatnonzero(seen), False)]
+    if pending is not None:
+        sources.append((pending, np.arange(len(pending["ts"])), True))
+    columns: dict[str, list[NDArray[Any]]] = {k: [] for k in ("row", "ts", "channel", "content_id", "pending")}
+    for source, rows, is_pending in sources:
+        who = np.fromiter((place.get(h, -1) for h in source["hcp_id"][rows]), np.int64, count=len(rows))
+        rows, who = rows[who >= 0], who[who >= 0]
+        columns["row"].append(who)
+        for name in ("ts", "channel", "content_id"):
+            columns[name].append(source[name][rows])
+        columns["pending"].append(np.full(len(rows), is_pending))
+    return {name: np.concatenate(parts) for name, parts in columns.items()}
+
+
+@dataclass(frozen=True)
+class Decider:
+    """The fitted parts that decide, wired; it computes nothing itself.
+
+    Attributes
+    ----------
+    features, scorer, policy, rules, worth : the parts
+    model_digest, policy_digest : what they are, for the receipts
+    horizon_days : how far ahead a response counts
+    waivers : rules that were left out on purpose
+    """
+
+    features: EngagementFeatures
+    scorer: Any
+    policy: Policy
+    rules: tuple[Guardrail, ...]
+    worth: Worth
+    model_digest: str
+    policy_digest: str
+    horizon_days: float
+    waivers: tuple[str, ...]
+
+    def decide(
+        self, known: Known, candidates: Candidates, *, pending: Columns | None, seed: int, stream: str
+    ) -> Decided:
+        """Score, mask, pmf, draw, explain: one receipt an HCP, in the candidates' order."""
+        scores = self.score(known, candidates)
+        context = known.context(candidates, pending)
+        verdicts = guardrails.check_all(self.rules, candidates=candidates, context=context)
+        funnel = guardrails.funnel(candidates, verdicts)
+        terms = self.worth.factors(scores, candidates.actions, context.channels)
+        shape = candidates.allowed.shape
+        priorities = policies.priority(terms, shape=shape, do_nothing_value=self.worth.do_nothing)
+        pmf = policies.selection_pmf(
+            self.policy, priorities=priorities, scores=scores, eligible=funnel.eligible
+        )
+        choice = policies.draw(pmf, hcps=list(candidates.hcps), seed=seed, at=candidates.at, stream=stream)
+        reasons, digests = self._explain(known, candidates, choice)
+        drafts = [
+            self._receipt(
+                i, candidates, context, scores, funnel, verdicts, terms, priorities, pmf.probs, choice,
+                reasons[i], digests[i], seed=seed, stream=stream,
+            )
+            for i in range(len(candidates.hcps))
+        ]  # fmt: skip
+        considered = {
+            receipt.hcp_id: _considered(receipt, i, candidates, verdicts) for i, receipt in enumerate(drafts)
+        }
+        return Decided(tuple(drafts), funnel, considered)
+
+    def score(self, known: Known, candidates: Candidates) -> Scores:
+        """Scores of every allowed candidate; -inf where channel, country or language rule it out."""
+        row, pair = np.nonzero(candidates.allowed[:, 1:])
+        design = self._design(known, candidates, row, pair)
+        shape = candidates.allowed.shape
+        margin, spread = np.full(shape, -np.inf), np.zeros(shape)
+        margin[row, pair + 1], spread[row, pair + 1] = self.scorer.score(design)
+        n, prior_only = _support(self.scorer, design)
+        return Scores(margin, spread, np.concatenate([[0.0], n]), np.concatenate([[False], prior_only]))
+
+    def _design(self, known: Known, candidates: Candidates, row: Ints, pair: Ints) -> Design:
+        return self.features.design(
+            known.events,
+            known.tables.columns("hcps"),
+            hcps=candidates.hcps,
+            at=np.full(len(candidates.hcps), candidates.at, dtype=np.int64),
+            actions=candidates.actions[1:],
+            row=row,
+            pair=pair,
+        )
+
+    def _explain(
+        self, known: Known, candidates: Candidates, choice: Choice
+    ) -> tuple[list[tuple[Reason, ...]], list[str]]:
+        """Reasons and the digest of the features of every chosen action; none for do_nothing."""
+        acts = np.flatnonzero(choice.action > 0)
+        reasons: list[tuple[Reason, ...]] = [()] * len(choice.action)
+        digests = [""] * len(choice.action)
+        if not len(acts):
+            return reasons, digests
+        design, evidence = self.features.evidence(
+            known.events,
+            known.tables.columns("hcps"),
+            hcps=candidates.hcps[acts],
+            at=np.full(len(acts), candidates.at, dtype=np.int64),
+            actions=candidates.actions[1:],
+            pair=choice.action[acts] - 1,
+        )
+        parts = self.scorer.contributions(design)
+        labels = _Labels.of(known.tables)
+        for j, i in enumerate(acts):
+            action = candidates.actions[choice.action[i]]
+            reasons[i] = explain.reasons(
+                parts, j, evidence=evidence[j], audience="hq", names=labels.names(action)
+            )
+            digests[i] = artifact.digest([design.shared[j], design.own[j]])
+        return reasons, digests
+
+    def _receipt(
+        self,
+        i: int,
+        candidates: Candidates,
+        context: Context,
+        scores: Scores,
+        funnel: guardrails.Funnel,
+        verdicts: Sequence[Verdict],
+        terms: Sequence[Term],
+        priorities: Floats,
+        probs: Floats,
+        choice: Choice,
+        reasons: tuple[Reason, ...],
+        features_digest: str,
+        *,
+        seed: int,
+        stream: str,
+    ) -> Receipt:
+        k = int(choice.action[i])
+        action = candidates.actions[k]
+        document = _document(context.content, action)
+        receipt = Receipt(
+            decision_id="",
+            batch_id="",
+            hcp_id=str(candidates.hcps[i]),
+            decided_at=candidates.at,
+            valid_until=candidates.valid_until,
+            action=action,
+            document_number=document[0],
+            version=document[1],
+            propensity=float(scores.propensity[i, k]) if k else None,
+            spread=float(scores.spread[i, k]) if k else None,
+            n=float(scores.n[k]),
+            prior_only=bool(scores.prior_only[k]),
+            terms=policies.terms_of(
+                terms, shape=probs.shape, row=i, action=k, do_nothing_value=self.worth.do_nothing
+            ),
+            priority=float(priorities[i, k]),
+            selection_prob=float(choice.selection_prob[i]),
+            explored=bool(choice.explored[i]),
+            draw=float(choice.draw[i]),
+            eligible=tuple(
+                (candidates.actions[a], float(probs[i, a])) for a in np.flatnonzero(funnel.eligible[i])
+            ),
+            removed=tuple((candidates.actions[a], reason) for a, reason in funnel.removed(i)),
+            facts=guardrails.facts_of(verdicts, row=i, action=k),
+            reasons=reasons,
+            holdout="none",
+            policy=self.policy_digest,
+            model_digest=self.model_digest,
+            features_digest=features_digest,
+            horizon_days=self.horizon_days,
+            seed=seed,
+            stream=stream,
+            waivers=self.waivers,
+        )
+        return replace(receipt, decision_id=decision_id(receipt))
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Receipts of a chunk of HCPs, what was ruled out, and what else was considered."""
+
+    receipts: tuple[Receipt, ...]
+    funnel: guardrails.Funnel
+    considered: dict[str, tuple[explain.Considered, ...]]
+
+
+def decision_id(receipt: Receipt) -> str:
+    """The content hash that names a decision: who, when, what, from which pmf, under which model and policy.
+
+    The batch is not part of it: an HCP decided alone and in a batch is the same decision.
+    """
+    return artifact.digest(
+        [
+            receipt.hcp_id, receipt.decided_at, receipt.valid_until, list(receipt.action), receipt.seed,
+            receipt.stream, receipt.model_digest, receipt.policy, receipt.features_digest,
+            [[list(action), prob] for action, prob in receipt.eligible], list(receipt.waivers),
+        ]
+    )[:32]  # fmt: skip
+
+
+def batch_id(receipts: Sequence[Receipt]) -> str:
+    """The hash of a batch's decision ids."""
+    return artifact.digest([receipt.decision_id for receipt in receipts])[:16]
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """What channels, topics and contents are called in sentences."""
+
+    topic: dict[str, str]
+
+    @classmethod
+    def of(cls, tables: Tables) -> _Labels:
+        content = tables.columns("content")
+        return cls(dict(zip(content["content_id"], content["topic"], strict=True)))
+
+    def names(self, action: Action) -> dict[str, str]:
+        names = {"this channel": explain.channel_name(action.channel, book=explain.load_book())}
+        topic = self.topic.get(action.content, "")
+        return names | ({"this topic": topic.replace("_", " ")} if topic else {})
+
+
+def _considered(
+    receipt: Receipt, row: int, candidates: Candidates, verdicts: Sequence[Verdict]
+) -> tuple[explain.Considered, ...]:
+    """What stood against the alternatives, with the removing rule's facts."""
+    place = {action: k for k, action in enumerate(candidates.actions)}
+    found = []
+    for other in explain.alternatives(receipt):
+        removed = [place[a] for a, code in receipt.removed if a.channel == other.channel and code == other.code]
+        rule = next((v for v in verdicts if removed and other.code in v.reasons), None)
+        found.append(replace(other, facts=rule.fact(row, removed[0])) if rule else other)
+    return tuple(found)
+
+
+def _document(content: Columns, action: Action) -> tuple[str, str]:
+    if action == DO_NOTHING or not action.content:
+        return "", ""
+    rows = np.flatnonzero(content["content_id"] == action.content)
+    if not len(rows):
+        return "", ""
+    return str(content["document_number"][rows[0]]), str(content["version"][rows[0]])
+
+
+def _support(scorer: Any, design: Design) -> tuple[Floats, NDArray[np.bool_]]:
+    if hasattr(scorer, "support"):
+        n, prior_only = scorer.support(design)
+        return n, prior_only
+    return np.zeros(len(design.actions)), np.zeros(len(design.actions), dtype=bool)
+

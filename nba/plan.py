@@ -1,0 +1,282 @@
+"""The plan: one decision per HCP, with receipts and cards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from nba import artifact, explain, guardrails
+from nba.contracts import DO_NOTHING, Candidates, Columns, Guardrail, Receipt
+from nba.decision import Known, batch_id
+from nba.errors import UnknownHCPError
+from nba.history.measures import latest_engagements, topic_interests
+from nba.tables import check_table, rows_from_records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One decision for every HCP, as of one moment.
+
+    ``plan["hcp_0042"]`` is the rep card; ``to_frame()`` one row a decision; ``receipts()`` everything
+    needed to replay and audit; ``funnel()`` what each guardrail removed.
+
+    Attributes
+    ----------
+    at : int seconds UTC
+    batch : the hash of its decisions
+    references : usual response rate by channel, for the card's comparison
+    """
+
+    at: int
+    batch: str
+    references: Mapping[str, float]
+    _receipts: tuple[Receipt, ...]
+    _funnels: tuple[guardrails.Funnel, ...]
+    _considered: Mapping[str, tuple[explain.Considered, ...]]
+    _known: Known = field(repr=False)
+    _rules: tuple[Guardrail, ...] = field(repr=False)
+    _row: Mapping[str, int] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        receipts: Sequence[Receipt],
+        *,
+        at: int,
+        funnels: Sequence[guardrails.Funnel],
+        considered: Mapping[str, tuple[explain.Considered, ...]],
+        known: Known,
+        rules: tuple[Guardrail, ...],
+        references: Mapping[str, float],
+    ) -> Plan:
+        """Put receipts together under one batch id."""
+        batch = batch_id(receipts)
+        stamped = tuple(replace(receipt, batch_id=batch) for receipt in receipts)
+        row = {receipt.hcp_id: i for i, receipt in enumerate(stamped)}
+        return cls(at, batch, references, stamped, tuple(funnels), considered, known, rules, row)
+
+    def __len__(self) -> int:
+        return len(self._receipts)
+
+    def __iter__(self) -> Iterator[Receipt]:
+        return iter(self._receipts)
+
+    def __getitem__(self, hcp_id: str) -> explain.RepCard:
+        return self.card(hcp_id)
+
+    def receipt(self, hcp_id: str) -> Receipt:
+        """The receipt of one HCP's decision."""
+        if hcp_id not in self._row:
+            raise UnknownHCPError(f"The plan has {len(self)} HCPs, and this one is not among them.")
+        return self._receipts[self._row[hcp_id]]
+
+    def receipts(self) -> tuple[Receipt, ...]:
+        """All receipts, sorted by HCP."""
+        return self._receipts
+
+    def card(self, hcp_id: str, *, audience: Literal["rep", "hq"] = "rep") -> explain.RepCard:
+        """What the rep sees: what to do, why, what to watch; ``audience="hq"`` adds the numbers."""
+        receipt = self.receipt(hcp_id)
+        tables = self._known.tables
+        content = tables.columns("content")
+        person = _row(tables.columns("hcps"), "hcp_id", hcp_id)
+        mine = self._history(hcp_id)
+        topics = dict(zip(content["content_id"], content["topic"], strict=True))
+        interests = topic_interests(topics, mine, at=self.at)
+        rate = self.references.get(receipt.action.channel)
+        return explain.build_card(
+            receipt,
+            content=_row(content, "content_id", receipt.action.content),
+            hcp={"specialty": person.get("specialty", "")},
+            interests=[(facet.name.replace("_", " "), int(facet.n)) for facet in interests],
+            recent=[_said(mine, content, i) for i in latest_engagements(mine, at=self.at)],
+            also_considered=self._considered.get(hcp_id),
+            timezone=person.get("timezone") or "UTC",
+            reference=None if rate is None else explain.Reference(rate, population="channel"),
+            audience=audience,
+        )
+
+    def funnel(self) -> guardrails.Funnel:
+        """What each guardrail removed, over all HCPs."""
+        return guardrails.add_up(self._funnels)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a decision; moments are UTC timestamps."""
+        import pandas as pd
+
+        rows = [
+            {
+                "hcp_id": r.hcp_id,
+                "decision_id": r.decision_id,
+                "channel": r.action.channel,
+                "content_id": r.action.content,
+                "document_number": r.document_number,
+                "version": r.version,
+                "propensity": np.nan if r.propensity is None else r.propensity,
+                "spread": np.nan if r.spread is None else r.spread,
+                "priority": r.priority,
+                "selection_prob": r.selection_prob,
+                "explored": r.explored,
+                "prior_only": r.prior_only,
+                "n_eligible": len(r.eligible),
+                "n_removed": len(r.removed),
+                "decided_at": pd.Timestamp(r.decided_at, unit="s", tz="UTC"),
+                "valid_until": pd.Timestamp(r.valid_until, unit="s", tz="UTC"),
+            }
+            for r in self._receipts
+        ]
+        return pd.DataFrame(rows)
+
+    def to_bytes(self) -> bytes:
+        """All receipts as canonical JSON lines: the same plan gives the same bytes."""
+        return b"\n".join(artifact.canonical_json(asdict(receipt)) for receipt in self._receipts) + b"\n"
+
+    def to_folder(self, folder: str | Path, *, cards: int = 0) -> Path:
+        """Write plan.parquet, receipts.jsonl, funnel.csv and some cards (HTML and text).
+
+        Parameters
+        ----------
+        cards : how many cards, of the first HCPs with an action; they hold person-level facts
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.to_frame().to_parquet(folder / "plan.parquet", index=False)
+        (folder / "receipts.jsonl").write_bytes(self.to_bytes())
+        self.funnel().to_frame().to_csv(folder / "funnel.csv", index=False)
+        acting = [r.hcp_id for r in self._receipts if r.action != DO_NOTHING][:cards]
+        if acting:
+            (folder / "cards").mkdir(exist_ok=True)
+        for number, hcp_id in enumerate(acting, start=1):
+            card = self[hcp_id]
+            (folder / "cards" / f"card_{number}.html").write_text(card.to_html(), encoding="utf-8")
+            (folder / "cards" / f"card_{number}.txt").write_text(card.text + "\n", encoding="utf-8")
+        return folder
+
+    def recheck(self, *, consent: Any = None) -> Callable[[Sequence[Receipt], Columns], list[str]]:
+        """How a log checks decisions once more at commit: consent, caps and gaps, in the receipts' order.
+
+        Parameters
+        ----------
+        consent : the newest consent: a frame or records; None checks what the plan was made with
+        """
+        newest = _consent_columns(consent) if consent is not None else self._known.consent
+        return lambda receipts, pending: self._rechecked(receipts, pending, newest)
+
+    def _rechecked(
+        self, receipts: Sequence[Receipt], pending: Columns, consent: Columns | None
+    ) -> list[str]:
+        """Void reasons; several decisions for one HCP are checked one after another, each counting."""
+        pending = _still_pending(pending, self._known.touched)
+        reasons = [""] * len(receipts)
+        for turn in _turns(receipts):
+            found = self._check_once([receipts[i] for i in turn], pending, consent)
+            for i, reason in zip(turn, found, strict=True):
+                reasons[i] = reason
+            pending = _with(pending, [receipts[i] for i in turn if not reasons[i]])
+        return reasons
+
+    def _check_once(
+        self, receipts: Sequence[Receipt], pending: Columns, consent: Columns | None
+    ) -> list[str]:
+        """The first reason against each decision; every HCP stands here once, and all share their moments."""
+        actions = (DO_NOTHING, *sorted({receipt.action for receipt in receipts}))
+        hcps = np.array(sorted(receipt.hcp_id for receipt in receipts), dtype=object)
+        candidates = Candidates(
+            hcps=hcps,
+            actions=actions,
+            allowed=np.ones((len(hcps), len(actions)), dtype=bool),
+            at=receipts[0].decided_at,
+            valid_until=receipts[0].valid_until,
+        )
+        context = replace(self._known.context(candidates, pending), consent=consent)
+        verdicts = [
+            rule.check(_as_of_newest(candidates, consent) if rule.code == CONSENT else candidates, context)
+            for rule in self._rules
+        ]
+        funnel = guardrails.funnel(candidates, verdicts)
+        row = {hcp: i for i, hcp in enumerate(hcps)}
+        return [funnel.reason(row[r.hcp_id], actions.index(r.action)) for r in receipts]
+
+    def _history(self, hcp_id: str) -> Columns:
+        interactions = self._known.tables.columns("interactions")
+        ids = interactions["hcp_id"]
+        lo, hi = np.searchsorted(ids, hcp_id, side="left"), np.searchsorted(ids, hcp_id, side="right")
+        names = ("ts", "recorded_at", "engaged", "content_id", "channel", "outcome")
+        return {name: interactions[name][lo:hi] for name in names}
+
+
+CONSENT = guardrails.Consent().code
+
+
+def _turns(receipts: Sequence[Receipt]) -> list[list[int]]:
+    """Positions in turns: one HCP at most once a turn, and all of a turn at the same moment."""
+    turns: dict[tuple[int, int, int], list[int]] = {}
+    seen: dict[str, int] = {}
+    for i, receipt in enumerate(receipts):
+        turn = seen.get(receipt.hcp_id, 0)
+        seen[receipt.hcp_id] = turn + 1
+        turns.setdefault((turn, receipt.decided_at, receipt.valid_until), []).append(i)
+    return [turns[key] for key in sorted(turns)]
+
+
+def _as_of_newest(candidates: Candidates, consent: Columns | None) -> Candidates:
+    """An opt-out that came after the decision counts as well: consent is read as of its newest row."""
+    if consent is None or not len(consent["captured_at"]):
+        return candidates
+    return replace(candidates, at=max(candidates.at, int(consent["captured_at"].max()) + 1))
+
+
+def _still_pending(pending: Columns, touched: Columns) -> Columns:
+    """Pending decisions whose touch is not among the known touches; those count as touches already."""
+    wanted = set(pending["hcp_id"])
+    latest: dict[tuple[str, str, str], int] = {}
+    for i, hcp in enumerate(touched["hcp_id"]):
+        if hcp in wanted:
+            key = (hcp, touched["channel"][i], touched["content_id"][i])
+            latest[key] = max(latest.get(key, int(touched["ts"][i])), int(touched["ts"][i]))
+    keys = zip(pending["hcp_id"], pending["channel"], pending["content_id"], strict=True)
+    keep = np.array(
+        [latest.get(key, -1) < ts for key, ts in zip(keys, pending["ts"], strict=True)], dtype=bool
+    )
+    return {name: values[keep] for name, values in pending.items()}
+
+
+def _with(pending: Columns, receipts: Sequence[Receipt]) -> Columns:
+    """Pending touches and these decisions."""
+    added = {
+        "hcp_id": np.array([r.hcp_id for r in receipts], dtype=object),
+        "ts": np.array([r.decided_at for r in receipts], dtype=np.int64),
+        "channel": np.array([r.action.channel for r in receipts], dtype=object),
+        "content_id": np.array([r.action.content for r in receipts], dtype=object),
+    }
+    return {name: np.concatenate([pending[name], values]) for name, values in added.items()}
+
+
+def _consent_columns(consent: Any) -> Columns:
+    """The newest consent, as columns: a checked frame, or plain records."""
+    if isinstance(consent, list | tuple):
+        return rows_from_records(consent, "consent")
+    if isinstance(consent, Mapping):
+        return consent
+    return check_table(consent, "consent")
+
+
+def _row(table: Columns, key: str, value: str) -> dict[str, Any]:
+    """One row of a table as plain values; empty where there is none."""
+    place = np.flatnonzero(table[key] == value)
+    return {name: table[name][place[0]] for name in table} if len(place) else {}
+
+
+def _said(mine: Columns, content: Columns, i: int) -> tuple[int, str]:
+    """When an engagement was, and what: "approved email: clicked ..."."""
+    title = _row(content, "content_id", mine["content_id"][i]).get("title", "")
+    channel = explain.channel_name(mine["channel"][i], book=explain.load_book())
+    said = f"{channel}: {mine['outcome'][i]}"
+    return int(mine["ts"][i]), f"{said} “{title}”" if title else said

@@ -1,0 +1,510 @@
+"""The hall: fit, recommend, decide, learn, save and load."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba import artifact, guardrails, models, policies
+from nba.contracts import DAY, Candidates, Design, Floats, Guardrail, Labels, Outcomes, Policy, Reporter, Tables
+from nba.decision import TERMS, Decided, Decider, Known, Worth
+from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, OutcomeError
+from nba.features import (
+    EngagementFeatures,
+    OutcomeRule,
+    Response,
+    outcome_from_json,
+    outcome_to_json,
+)
+from nba.plan import Plan
+from nba.tables import Engagement, OneHCP, as_moment, candidates
+
+ALWAYS_ON = {"consent": guardrails.Consent, "approved": guardrails.Approved}
+"""Guardrails that stand in every model unless they are waived by name."""
+
+_SCORERS: dict[str, Any] = {"PairPropensity": models.PairPropensity}
+_KIND = "nba.NextBestAction"
+
+
+class NextBestAction:
+    """Turns engagement tables, as of a moment, into one explained decision per HCP.
+
+    Parameters
+    ----------
+    outcome : what counts as success; by default a response within the channel's attribution window
+    features : declared features; the standard set by default
+    scorer : one propensity model a (content, channel) pair; pooled by default
+    policy : how priorities become selection probabilities
+    guardrails : rules beside Consent and Approved, which are always on
+    waive : codes of always-on rules to leave out ("consent", "approved"); every receipt says so
+    valid_days : how long a decision holds
+    value : worth of one response, in the unit of channel costs
+    levers : factors on the priority by channel or content id
+    terms : terms of the priority in use, of ("propensity", "value", "lever", "cost")
+    do_nothing_value : what doing nothing is worth
+
+    Attributes
+    ----------
+    features_, scorer_ : fitted parts
+    rates_ : response rate in training by channel
+    fitted_until_ : int seconds; no label read past it
+    training_ : counts of the fit: rows, positives, censored, pairs, with_selection_prob
+    digest_ : hash of everything that decides
+    """
+
+    def __init__(
+        self,
+        *,
+        outcome: OutcomeRule | None = None,
+        features: EngagementFeatures | None = None,
+        scorer: Any = None,
+        policy: Policy | None = None,
+        guardrails: Sequence[Guardrail] = (),
+        waive: Sequence[str] = (),
+        valid_days: float = 7.0,
+        value: float = 1.0,
+        levers: Mapping[str, float] | None = None,
+        terms: Sequence[str] = TERMS,
+        do_nothing_value: float = 0.0,
+    ) -> None:
+        self.outcome = outcome if outcome is not None else Response(within_days=14.0)
+        self.features = features if features is not None else EngagementFeatures.standard()
+        self.scorer = scorer if scorer is not None else models.PairPropensity()
+        self.policy = policy if policy is not None else policies.InverseGap(explore=0.05)
+        self.guardrails = tuple(guardrails)
+        self.waive = _checked_waivers(waive)
+        if not 0 < valid_days <= 366:
+            raise ArgumentError(f"valid_days is {valid_days}; expected above 0 and at most 366.")
+        self.valid_days = float(valid_days)
+        self.worth = Worth(float(value), dict(levers or {}), tuple(terms), float(do_nothing_value))
+
+    @property
+    def rules(self) -> tuple[Guardrail, ...]:
+        """Every rule in force, the always-on ones first unless waived or given with settings of their own."""
+        own = {rule.code for rule in self.guardrails}
+        always = [
+            kind() for code, kind in ALWAYS_ON.items() if code not in self.waive and code not in own
+        ]
+        return (*always, *self.guardrails)
+
+    def fit(
+        self, data: Engagement, *, until: Any = None, report: Reporter | None = None
+    ) -> NextBestAction:
+        """Learn features' keys and priors, and the scorer, from labels whose window closed by ``until``.
+
+        Parameters
+        ----------
+        until : no event known at or after it is read; by default ``data.observed_until``
+        report : told how far the steps are
+
+        Raises
+        ------
+        ArgumentError
+            If no label has closed by ``until``.
+        """
+        end = data.observed_until if until is None else min(as_moment(until), data.observed_until)
+        say = report or _silence
+        say("labels", 0, 3)
+        labels = self.outcome.labels(data, until=end)
+        if not len(labels):
+            raise ArgumentError(
+                f"No touch has a closed window by the given moment ({labels.censored} are still open). "
+                "Fit until a later moment, or shorten within_days."
+            )
+        say("features", 1, 3)
+        self.features.fit_events(self.features.events(data), data.columns("hcps"), until=end)
+        known = Known.of(data, self.features)
+        design = self.design(known, labels)
+        say("models", 2, 3)
+        window = self.outcome.horizon_seconds(data.columns("channels"))
+        self.scorer.fit(design, labels.y, at=labels.at[labels.row], gap_seconds=window)
+        say("models", 3, 3)
+        self.rates_ = _channel_rates(labels)
+        self.fitted_until_ = end
+        self.horizon_days_ = window / DAY
+        self.training_ = {
+            "rows": len(labels),
+            "positives": int(labels.y.sum()),
+            "censored": labels.censored,
+            "pairs": len(labels.actions),
+            "with_selection_prob": int(np.isfinite(labels.selection_prob).sum()),
+        }
+        self.learned_: dict[bytes, float] = {}
+        self._tables: Tables | None = data
+        self._seal()
+        return self
+
+    def recommend(
+        self,
+        data: Engagement,
+        *,
+        at: Any,
+        seed: int,
+        log: Any = None,
+        hcps: Sequence[str] | None = None,
+        stream: str = "plan",
+        chunk: int = 2_000,
+        report: Reporter | None = None,
+    ) -> Plan:
+        """One decision for every HCP, as of a moment.
+
+        With a log, touches already decided count against caps, and every decision is on disk before the
+        plan is handed out; ``log.commit(plan)`` then checks consent and caps once more.
+
+        Parameters
+        ----------
+        at : the moment; nothing that happened or became known at or after it is read
+        seed : the draws are keyed by (seed, HCP, at, stream)
+        hcps : which; None is all of the hcp table
+        chunk : HCPs handled at once; the plan does not depend on it
+        """
+        self._check_fitted()
+        moment = as_moment(at)
+        everyone = candidates(data, moment, valid_days=self.valid_days, hcps=hcps, channels=None)
+        known = Known.of(data, self.features)
+        pending = None if log is None else log.pending(moment, engagement=data)
+        decider = self._decider()
+        parts: list[Decided] = []
+        for piece in _chunks(everyone, chunk):
+            if report is not None:
+                report("decisions", sum(len(p.receipts) for p in parts), len(everyone.hcps))
+            parts.append(decider.decide(known, piece, pending=pending, seed=seed, stream=stream))
+        if report is not None:
+            report("decisions", len(everyone.hcps), len(everyone.hcps))
+        return self._hand_out(parts, moment, known, log)
+
+    def decide(
+        self,
+        hcp_id: str,
+        *,
+        history: Sequence[Mapping[str, Any]],
+        at: Any,
+        seed: int,
+        log: Any = None,
+        hcp: Mapping[str, Any] | None = None,
+        consent: Sequence[Mapping[str, Any]] | None = None,
+        data: Tables | None = None,
+        stream: str = "plan",
+    ) -> Plan:
+        """One HCP's decision from plain records: bit-equal to what the batch would decide.
+
+        Parameters
+        ----------
+        history : the HCP's interactions as dicts
+        hcp, consent : the HCP's row and consent rows; by default those of ``data``
+        data : gives content and channels; by default the tables the model was fitted on
+
+        Returns
+        -------
+        Plan with the one decision; ``plan[hcp_id]`` is its card.
+        """
+        self._check_fitted()
+        reference = data if data is not None else self._tables
+        if reference is None:
+            raise ArgumentError(
+                "This model was loaded from a bundle, which holds no tables. Give data=, an Engagement with "
+                "the content and channels in force."
+            )
+        moment = as_moment(at)
+        one = OneHCP.from_records(hcp_id, history=history, reference=reference, hcp=hcp, consent=consent)
+        asked = candidates(one, moment, valid_days=self.valid_days)
+        known = Known.of(one, self.features)
+        pending = None if log is None else log.pending(moment, hcps=[hcp_id])
+        decided = self._decider().decide(known, asked, pending=pending, seed=seed, stream=stream)
+        return self._hand_out([decided], moment, known, log)
+
+    def learn(self, outcomes: Outcomes) -> NextBestAction:
+        """Absorb what came of decisions: each decision once, whatever the order of arrival.
+
+        Rewarded counts 1 and expired 0; pending, censored and void teach nothing. Features are read as of
+        the moment of the touch, as in training.
+
+        Raises
+        ------
+        OutcomeError
+            If a decision comes with another result than the one already learned.
+        """
+        self._check_fitted()
+        fresh = self._fresh(outcomes)
+        if not fresh:
+            return self
+        rows = sorted(fresh.values(), key=lambda outcome: (outcome.hcp_id, _moment(outcome), outcome.decision_id))
+        actions = tuple(sorted({outcome.action for outcome in rows}))
+        place = {action: k for k, action in enumerate(actions)}
+        labels = Labels(
+            hcps=np.array([outcome.hcp_id for outcome in rows], dtype=object),
+            at=np.array([_moment(outcome) for outcome in rows], dtype=np.int64),
+            row=np.arange(len(rows), dtype=np.int64),
+            pair=np.array([place[outcome.action] for outcome in rows], dtype=np.int64),
+            y=np.array([float(outcome.reward or 0.0) for outcome in rows]),
+            actions=actions,
+            censored=0,
+            selection_prob=np.array([outcome.selection_prob for outcome in rows]),
+        )
+        known = Known.of(outcomes.engagement, self.features)
+        self.scorer.learn(self.design(known, labels), labels.y)
+        self.learned_ |= {key: float(outcome.reward or 0.0) for key, outcome in fresh.items()}
+        self._seal()
+        return self
+
+    def design(self, known: Known, labels: Labels) -> Design:
+        """Feature rows of labels, as of each label's moment."""
+        return self.features.design(
+            known.events,
+            known.tables.columns("hcps"),
+            hcps=labels.hcps,
+            at=labels.at,
+            actions=labels.actions,
+            row=labels.row,
+            pair=labels.pair,
+        )
+
+    def score(self, data: Engagement, labels: Labels) -> tuple[Floats, Floats]:
+        """(margin, spread) of labelled rows, each as of its own moment."""
+        self._check_fitted()
+        margin, spread = self.scorer.score(self.design(Known.of(data, self.features), labels))
+        return margin, spread
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> str:
+        """Write the fitted model as a bundle of plain JSON and arrays; gives its digest.
+
+        Parameters
+        ----------
+        overwrite : replace an existing bundle; the folder then holds the old or the new, never a mix
+        """
+        self._check_fitted()
+        manifest, arrays = self._state()
+        return artifact.save(folder, manifest=manifest, arrays=arrays, overwrite=overwrite)
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        digest: str | None = None,
+        policy: Policy | None = None,
+        guardrails: Sequence[Guardrail] | None = None,
+    ) -> NextBestAction:
+        """Read a bundle that :meth:`save` wrote; nothing in it is ever executed.
+
+        Parameters
+        ----------
+        digest : refuse any other bundle than the one with this digest
+        policy, guardrails : objects of your own classes, which a bundle cannot hold
+
+        Raises
+        ------
+        BundleError
+            If the bundle is incomplete, altered, newer than this library, or not one.
+        """
+        manifest, arrays, _ = artifact.load(folder, digest=digest)
+        try:
+            return cls._from_state(manifest, arrays, policy, guardrails)
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+            if isinstance(error, BundleError):
+                raise
+            raise BundleError(
+                f"The bundle's files are whole but do not describe a model ({type(error).__name__}). "
+                "Save it again with the library version that made it."
+            ) from error
+
+    def _hand_out(self, parts: Sequence[Decided], at: int, known: Known, log: Any) -> Plan:
+        considered = {hcp: others for part in parts for hcp, others in part.considered.items()}
+        plan = Plan.of(
+            [receipt for part in parts for receipt in part.receipts],
+            at=at,
+            funnels=[part.funnel for part in parts],
+            considered=considered,
+            known=known,
+            rules=self.rules,
+            references=self.rates_,
+        )
+        if log is not None:
+            log.append(plan.receipts())  # durable first: what cannot be written is not handed out
+        return plan
+
+    def _decider(self) -> Decider:
+        return Decider(
+            features=self.features,
+            scorer=self.scorer,
+            policy=self.policy,
+            rules=self.rules,
+            worth=self.worth,
+            model_digest=self.digest_,
+            policy_digest=self.policy_digest_,
+            horizon_days=self.horizon_days_,
+            waivers=self.waive,
+        )
+
+    def _fresh(self, outcomes: Outcomes) -> dict[bytes, Any]:
+        """Outcomes not learned yet, once each, by the hash of their decision id."""
+        fresh: dict[bytes, Any] = {}
+        for outcome in outcomes.rows:
+            if outcome.state not in ("rewarded", "expired"):
+                continue
+            key = _key(outcome.decision_id)
+            result = float(outcome.reward or 0.0)
+            before = self.learned_.get(key, fresh[key].reward if key in fresh else None)
+            if before is not None and float(before or 0.0) != result:
+                raise OutcomeError(
+                    f"A decision was learned with result {float(before or 0.0):g} and now comes with "
+                    f"{result:g}. Nothing was learned; find out which is right."
+                )
+            if key not in self.learned_:
+                fresh[key] = outcome
+        return fresh
+
+    def _seal(self) -> None:
+        """Hash everything that decides, once a fit or learning has changed it."""
+        manifest, arrays = self._state()
+        self.digest_ = artifact.digest([manifest["features"], manifest["scorer"], arrays])[:32]
+        settings = [manifest[name] for name in ("policy", "guardrails", "worth", "waive", "valid_days")]
+        self.policy_digest_ = f"{type(self.policy).__name__}#{artifact.digest(settings)[:16]}"
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        scorer, arrays = self.scorer.to_state() if hasattr(self.scorer, "to_state") else ({}, {})
+        features, _ = self.features.to_state()
+        keys = sorted(self.learned_)
+        manifest = {
+            "kind": _KIND,
+            "outcome": _listed(outcome_to_json(self.outcome)),
+            "features": _listed(features),
+            "scorer": {"class": type(self.scorer).__name__, **scorer},
+            "policy": _described(self.policy),
+            "guardrails": [_described(rule) for rule in self.guardrails],
+            "waive": list(self.waive),
+            "valid_days": self.valid_days,
+            "worth": _listed(asdict(self.worth)),
+            "rates": self.rates_,
+            "fitted_until": self.fitted_until_,
+            "horizon_days": self.horizon_days_,
+            "training": self.training_,
+        }
+        learned = {
+            "learned_keys": np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 16),
+            "learned_rewards": np.array([self.learned_[key] for key in keys], dtype=float),
+        }
+        return manifest, {**{f"scorer_{name}": a for name, a in arrays.items()}, **learned}
+
+    @classmethod
+    def _from_state(
+        cls,
+        manifest: dict[str, Any],
+        arrays: dict[str, NDArray[Any]],
+        policy: Policy | None,
+        rules: Sequence[Guardrail] | None,
+    ) -> NextBestAction:
+        if manifest.get("kind") != _KIND:
+            raise BundleError(f"The bundle holds {manifest.get('kind')!r}; expected {_KIND!r}.")
+        scorer_class = _SCORERS.get(manifest["scorer"]["class"])
+        if scorer_class is None:
+            raise BundleError(
+                f"The bundle's scorer {manifest['scorer']['class']!r} is not one of {sorted(_SCORERS)}."
+            )
+        worth = manifest["worth"]
+        model = cls(
+            outcome=outcome_from_json(manifest["outcome"]),
+            features=EngagementFeatures.from_state((manifest["features"], {})),
+            scorer=scorer_class.from_state((manifest["scorer"], _under(arrays, "scorer_"))),
+            policy=policy if policy is not None else policies.from_dict(manifest["policy"]),
+            guardrails=rules if rules is not None else [guardrails.from_dict(d) for d in manifest["guardrails"]],
+            waive=manifest["waive"],
+            valid_days=manifest["valid_days"],
+            value=worth["value"],
+            levers=worth["levers"],
+            terms=worth["terms"],
+            do_nothing_value=worth["do_nothing"],
+        )
+        model.rates_ = manifest["rates"]
+        model.fitted_until_ = int(manifest["fitted_until"])
+        model.horizon_days_ = float(manifest["horizon_days"])
+        model.training_ = manifest["training"]
+        keys, rewards = arrays["learned_keys"], arrays["learned_rewards"]
+        model.learned_ = {bytes(key): float(r) for key, r in zip(keys, rewards, strict=True)}
+        model._tables = None
+        model._seal()
+        return model
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "digest_"):
+            raise NotFittedError("This model is not fitted; call fit(data, until=...) or nba.load(...) first.")
+
+
+def load(folder: str | Path, *, digest: str | None = None, **options: Any) -> NextBestAction:
+    """Read a saved model; see :meth:`NextBestAction.load`."""
+    return NextBestAction.load(folder, digest=digest, **options)
+
+
+def _silence(step: str, done: int, total: int) -> None:
+    """The reporter of those who asked for none."""
+
+
+def _checked_waivers(waive: Sequence[str]) -> tuple[str, ...]:
+    unknown = sorted(set(waive) - set(ALWAYS_ON))
+    if isinstance(waive, str) or unknown:
+        raise ArgumentError(f"waive is {waive!r}; expected a list of {sorted(ALWAYS_ON)}.")
+    if waive:
+        warnings.warn(
+            f"Always-on rules are waived: {sorted(set(waive))}. Every receipt and card will say so.",
+            NBAWarning,
+            stacklevel=4,
+        )
+    return tuple(sorted(set(waive)))
+
+
+def _chunks(everyone: Candidates, chunk: int) -> Iterator[Candidates]:
+    if chunk < 1:
+        raise ArgumentError(f"chunk is {chunk}; expected 1 or more HCPs at once.")
+    for lo in range(0, max(len(everyone.hcps), 1), chunk):
+        yield Candidates(
+            hcps=everyone.hcps[lo : lo + chunk],
+            actions=everyone.actions,
+            allowed=everyone.allowed[lo : lo + chunk],
+            at=everyone.at,
+            valid_until=everyone.valid_until,
+        )
+
+
+def _channel_rates(labels: Labels) -> dict[str, float]:
+    """Response rate by channel, as the card's point of comparison."""
+    names = np.array([action.channel for action in labels.actions], dtype=object)[labels.pair]
+    channels = sorted({action.channel for action in labels.actions})
+    rates = {name: float(labels.y[names == name].mean()) for name in channels}
+    return {name: rate for name, rate in rates.items() if 0.0 < rate < 1.0}
+
+
+def _moment(outcome: Any) -> int:
+    return int(outcome.decided_at if outcome.touched_at is None else outcome.touched_at)
+
+
+def _key(decision_id: str) -> bytes:
+    return blake2b(decision_id.encode(), digest_size=16).digest()
+
+
+def _described(part: Any) -> dict[str, Any]:
+    """A policy or rule as plain JSON; one without ``describe`` is named only, and must be given at load."""
+    if hasattr(part, "describe"):
+        plain: dict[str, Any] = _listed(part.describe())
+        return plain
+    return {"class": type(part).__name__}
+
+
+def _listed(value: Any) -> Any:
+    """Plain JSON as it reads back: tuples are lists."""
+    if isinstance(value, Mapping):
+        return {str(name): _listed(item) for name, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+
+
+__all__ = ["ALWAYS_ON", "NextBestAction", "load"]
