@@ -1,5 +1,6 @@
 """Features that know what they mean, and labels that wait until their window has closed."""
 
+from nba.features.asked import Asked
 from nba.features.declare import (
     Attribute,
     Count,
@@ -10,7 +11,7 @@ from nba.features.declare import (
     Recency,
     Streak,
 )
-from nba.features.engine import STANDARD, EngagementFeatures
+from nba.features.engine import EngagementFeatures
 from nba.features.events import Events, action_groups
 from nba.features.labels import (
     ANY,
@@ -20,10 +21,13 @@ from nba.features.labels import (
     outcome_from_json,
     outcome_to_json,
 )
+from nba.features.standard import STANDARD
+from nba.history import warm_up
 
 __all__ = [
     "ANY",
     "STANDARD",
+    "Asked",
     "Attribute",
     "Count",
     "Decayed",
@@ -40,4 +44,5 @@ __all__ = [
     "action_groups",
     "outcome_from_json",
     "outcome_to_json",
+    "warm_up",
 ]

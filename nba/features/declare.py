@@ -11,6 +11,7 @@ import numpy as np
 from nba.contracts import DAY, Evidence, Feature, Floats
 from nba.errors import ArgumentError
 from nba.history import BetaPrior, Op
+from nba.tables import TABLES
 
 Of: TypeAlias = str
 """Which events: "touches", "engagements", "responses", "inbound", or one outcome such as "clicked"."""
@@ -18,12 +19,38 @@ Of: TypeAlias = str
 By: TypeAlias = str | None
 """Per which key: "channel", "topic", "content", "pair", any content tag, or None for all events at once."""
 
-_PLURAL = {
+_EVENTS = {
     "touches": "contacts",
     "engagements": "engagements",
     "responses": "responses",
-    "inbound": "own visits",
+    "inbound": "inbound engagements",
+    "sent": "messages",
+    "delivered": "deliveries",
+    "opened": "opens",
+    "clicked": "clicks",
+    "downloaded": "downloads",
+    "completed": "completions",
+    "attended": "attendances",
+    "registered": "registrations",
+    "no_show": "absences",
+    "declined": "declined contacts",
+    "held": "conversations",
+    "unsubscribed": "unsubscriptions",
+    "bounced": "bounces",
+    "complained": "complaints",
 }
+"""What a person calls the events; every one that may be asked for."""
+
+_KEYS = (
+    "channel",
+    "content",
+    "pair",
+    *(
+        c.name
+        for c in TABLES["content"].columns
+        if c.kind in ("id", "text", "number") and c.name != "content_id"
+    ),
+)
 SPARSE = ("content", "pair")
 """Keys an HCP meets few of: they exist only as a view of the action's own key."""
 
@@ -55,6 +82,10 @@ class HistoryMeasure:
     unit: ClassVar[str] = "count"
 
     def __post_init__(self) -> None:
+        if self.of not in _EVENTS:
+            raise ArgumentError(f"of is {self.of!r}; expected one of {', '.join(_EVENTS)}.")
+        if self.by is not None and self.by not in _KEYS:
+            raise ArgumentError(f"by is {self.by!r}; expected one of {', '.join(_KEYS)}, or None.")
         if self.by in SPARSE and not self.own:
             raise ArgumentError(
                 f"{type(self).__name__}(by={self.by!r}) would cost a column per {self.by}. "
@@ -77,8 +108,8 @@ class HistoryMeasure:
         """Values from the raw blocks; ``priors`` has one entry per column (used by rates alone)."""
         return parts[0]
 
-    def evidence(self, parts: Sequence[float]) -> Evidence:
-        """The counts behind one value."""
+    def evidence(self, parts: Sequence[float]) -> Evidence | None:
+        """The counts behind one value; None where nothing can be said."""
         return Evidence(count=round(parts[0]))
 
     def name(self, key: str) -> str:
@@ -104,17 +135,21 @@ class HistoryMeasure:
         )
 
     def _label(self, key: str) -> str:
-        what = _PLURAL.get(self.of, self.of)
-        if self.own:
-            place = {
-                "channel": "by this channel",
-                "content": "with this content",
-                "pair": "with this content by this channel",
-            }
-            return f"{what} {place.get(self.by or '', f'on this {self.by}')}"
+        """In a card's words; "this channel", "this topic", "this content" are named by the card."""
+        what = _EVENTS[self.of]
+        if self.by is None:
+            return what
+        if self.by == "pair":
+            # The channel first: a long title is cut at its end.
+            return f"{what} by this channel {'to' if self.of == 'responses' else 'with'} this content"
+        if self.by == "content":
+            return f"{what} {'to' if self.of == 'responses' else 'with'} this content"
         if self.by == "channel":
-            return f"{what} by {key.replace('_', ' ')}"
-        return f"{what} on {key}" if self.by else what
+            return f"{what} by {'this channel' if self.own else key.replace('_', ' ')}"
+        kind = self.by.removesuffix("_id").replace("_", " ")
+        if self.by == "topic":
+            return f"{what} on {'this topic' if self.own else key}"
+        return f"{what} with {'this ' + kind if self.own else kind + ' ' + key}"
 
     def _group(self) -> str:
         if self.of == "touches":
@@ -133,6 +168,10 @@ class Count(HistoryMeasure):
     """How many events fell into the last ``window_days`` (None: ever)."""
 
     window_days: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_days("window_days", self.window_days)
 
     @property
     def days(self) -> int | None:
@@ -195,6 +234,10 @@ class Decayed(HistoryMeasure):
 
     half_life_days: int = 30
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_days("half_life_days", self.half_life_days)
+
     @property
     def parts(self) -> tuple[Part, ...]:
         return (Part(Op.DECAYED, self.of, self.half_life_days * DAY),)
@@ -202,8 +245,8 @@ class Decayed(HistoryMeasure):
     def _tail(self) -> str:
         return f", half-life {self.half_life_days}d"
 
-    def evidence(self, parts: Sequence[float]) -> Evidence:
-        return Evidence(count=0)
+    def evidence(self, parts: Sequence[float]) -> Evidence | None:
+        return None  # a faded sum is no count of anything
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +275,9 @@ class Attribute:
     min_hcps: int = 20
     visibility: Literal["rep", "hq", "restricted"] = "rep"
 
+    def __post_init__(self) -> None:
+        _check_column(self.column, "hcps", ("id", "text", "number", "flag"))
+
     def describe(self, key: str) -> Feature:
         """What the column for a value means."""
         label = self.column.replace("_", " ")
@@ -246,6 +292,16 @@ class Attribute:
             key=key,
         )
 
+    def combine(self, parts: Sequence[Floats], priors: Sequence[BetaPrior]) -> Floats:
+        """The values themselves."""
+        return parts[0]
+
+    def evidence(self, parts: Sequence[float]) -> Evidence | None:
+        """1 where the HCP has the value, 0 where another; None where unknown, or nobody may tell."""
+        if self.visibility == "restricted" or parts[0] not in (0.0, 1.0):
+            return None
+        return Evidence(count=int(parts[0]))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
@@ -253,6 +309,10 @@ class Fit:
 
     column: str = "specialty"
     audience: str = "audience_specialty"
+
+    def __post_init__(self) -> None:
+        _check_column(self.column, "hcps", ("id", "text"))
+        _check_column(self.audience, "content", ("list",))
 
     def describe(self) -> Feature:
         """What the column means."""
@@ -265,6 +325,16 @@ class Fit:
             wording="fit",
         )
 
+    def combine(self, parts: Sequence[Floats], priors: Sequence[BetaPrior]) -> Floats:
+        """The values themselves."""
+        return parts[0]
+
+    def evidence(self, parts: Sequence[float]) -> Evidence | None:
+        """1 for a match, 0 for none; None where either side is unknown."""
+        return None if np.isnan(parts[0]) else Evidence(count=int(parts[0]))
+
+
+_WHOLE_HISTORY_DAYS = 200 * 365
 
 Declared: TypeAlias = HistoryMeasure | Attribute | Fit
 
@@ -294,10 +364,15 @@ def from_json(plain: dict[str, Any]) -> Declared:
 
 
 def _span(window_days: int | None) -> int:
-    if window_days is None:
-        return 200 * 365 * DAY
-    if window_days < 1:
-        raise ArgumentError(
-            f"window_days is {window_days}; expected 1 or more, or None for the whole history."
-        )
-    return window_days * DAY
+    return (_WHOLE_HISTORY_DAYS if window_days is None else window_days) * DAY
+
+
+def _check_days(name: str, days: int | None) -> None:
+    if days is not None and not 1 <= days <= _WHOLE_HISTORY_DAYS:
+        raise ArgumentError(f"{name} is {days}; expected 1 or more, or None for the whole history.")
+
+
+def _check_column(column: str, table: str, kinds: tuple[str, ...]) -> None:
+    there = [c.name for c in TABLES[table].columns if c.kind in kinds and c.name != TABLES[table].key]
+    if column not in there:
+        raise ArgumentError(f"Column {column!r} is not in {table}; expected one of {', '.join(there)}.")

@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nba.contracts import (
-    DAY,
-    Action,
-    Columns,
-    Design,
-    Evidence,
-    Feature,
-    Floats,
-    Ints,
-    State,
-    Strings,
-)
-from nba.errors import ArgumentError, NotFittedError
-from nba.features.declare import (
-    SPARSE,
-    Attribute,
-    Count,
-    Decayed,
-    Declared,
-    Fit,
-    HistoryMeasure,
-    Rate,
-    Recency,
-    Streak,
-    from_json,
-    to_json,
-)
-from nba.features.events import Events, action_groups, content_tags
+from nba.contracts import Action, Columns, Design, Evidence, Feature, Floats, Ints, State, Strings
+from nba.errors import ArgumentError, NBAWarning, NotFittedError
+from nba.features.asked import Asked
+from nba.features.declare import Attribute, Declared, Fit, HistoryMeasure, Rate, from_json, to_json
+from nba.features.events import Events
+from nba.features.profile import Profiles, levels
+from nba.features.standard import STANDARD
 from nba.history import BetaPrior, Measure, beta_prior, sweep
 from nba.tables import Engagement, as_moment
+
+Actions = Sequence[Action] | Asked
 
 
 class EngagementFeatures:
@@ -54,66 +35,75 @@ class EngagementFeatures:
     Attributes
     ----------
     keys_ : per kind of key the values that have columns of their own
-    priors_ : per rate the prior of each column, learned in fit
-    catalogue_ : tuple of Feature, shared columns first
+    levels_ : per column of the hcp table the values that have flags of their own
+    priors_ : per rate (its place among the measures) the prior of each column, learned in fit
+    columns_ : per measure the columns it gives
+    catalogue_ : all columns, shared ones first
+    notes_ : which measures gave no column, and why
 
     Examples
     --------
+    >>> from nba.features import Count
     >>> features = EngagementFeatures([Count(of="touches", by="channel", window_days=30)])
     >>> features.measures[0].name("email")
     'count(touches, channel=email, 30d)'
     """
 
     def __init__(self, measures: Sequence[Declared], *, dtype: str = "float32", n_jobs: int = 1) -> None:
-        names = [str(to_json(measure)) for measure in measures]
-        if len(set(names)) < len(names):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            raise ArgumentError(f"Declared twice: {twice}. Every measure may stand once.")
+        _check_options(measures, dtype, n_jobs)
         self.measures = tuple(measures)
         self.dtype = dtype
         self.n_jobs = n_jobs
 
     @classmethod
-    def standard(cls, **options: Any) -> EngagementFeatures:
+    def standard(cls, *, dtype: str = "float32", n_jobs: int = 1) -> EngagementFeatures:
         """The sensible set: pressure, response, interest and recency, over channels, topics and content."""
-        return cls(STANDARD, **options)
+        return cls(STANDARD, dtype=dtype, n_jobs=n_jobs)
 
     def fit(self, engagement: Engagement, *, until: str | pd.Timestamp) -> EngagementFeatures:
-        """Learn which keys have columns, and the priors of rates, from what was known before ``until``."""
-        return self.fit_events(self.events(engagement), engagement.columns("hcps"), until=as_moment(until))
+        """Learn which keys have columns, and the priors of rates, from what was known before ``until``.
+
+        Warns
+        -----
+        NBAWarning
+            If nothing was known before ``until``.
+        """
+        events = self.events(engagement)
+        return self.fit_events(events, engagement.columns("hcps"), until=as_moment(until, name="until"))
 
     def fit_events(self, events: Events, hcps: Columns, *, until: int) -> EngagementFeatures:
-        """As :meth:`fit`, on compiled events."""
+        """As :meth:`fit`, on compiled events; ``until`` in int seconds UTC."""
         known = events.histories.known < until
-        self.keys_: dict[str, tuple[str, ...]] = {}
-        for measure in self.measures:
-            if isinstance(measure, HistoryMeasure) and measure.by is not None and measure.by not in SPARSE:
-                met, codes = events.codes(measure.by)
-                used = np.unique(codes[events.histories.order][known])
-                self.keys_[measure.by] = tuple(sorted(met[c] for c in used if met[c] != ""))
-        self.levels_ = {
-            m.column: _levels(m, hcps) for m in self.measures if isinstance(m, Attribute) and m.column in hcps
-        }
+        if not known.any():
+            warnings.warn(
+                f"None of {len(known)} interactions was known before `until`: features by channel and topic "
+                "get no columns, and rates their widest prior. Give a later `until`, or more history.",
+                NBAWarning,
+                stacklevel=2,
+            )
+        self.keys_ = {by: _keys_met(events, by, known) for by in self._shared_kinds()}
+        self.levels_ = {m.column: levels(m, hcps) for m in self.measures if isinstance(m, Attribute)}
         self.priors_ = self._learn_priors(events, until)
-        self.shared_features_ = tuple(
-            feature
-            for measure in self.measures
-            if not _is_own(measure)
-            for feature in self._describe(measure)
-        )
-        self.own_features_ = tuple(
-            feature for measure in self.measures if _is_own(measure) for feature in self._describe(measure)
-        )
+        self._settle()
         return self
 
     @property
+    def shared_features_(self) -> tuple[Feature, ...]:
+        """What the shared columns mean."""
+        return self._columns_of(own=False)
+
+    @property
+    def own_features_(self) -> tuple[Feature, ...]:
+        """What the columns looked up by an action mean."""
+        return self._columns_of(own=True)
+
+    @property
     def catalogue_(self) -> tuple[Feature, ...]:
-        self._check_fitted()
+        """What all columns mean, shared ones first."""
         return self.shared_features_ + self.own_features_
 
     def get_feature_names_out(self) -> Strings:
         """Names of the shared columns, as :meth:`transform` gives them."""
-        self._check_fitted()
         return np.array([feature.name for feature in self.shared_features_], dtype=object)
 
     def events(self, engagement: Engagement) -> Events:
@@ -124,6 +114,10 @@ class EngagementFeatures:
             channels=engagement.columns("channels"),
         )
 
+    def ask(self, actions: Sequence[Action], content: Columns) -> Asked:
+        """Look up once what the measures need to know of these actions, for any number of designs."""
+        return Asked.of(actions, measures=self.measures, content=content)
+
     def transform(
         self, engagement: Engagement, *, at: str | pd.Timestamp, hcps: Sequence[str] | None = None
     ) -> pd.DataFrame:
@@ -132,18 +126,18 @@ class EngagementFeatures:
         Parameters
         ----------
         at : the moment; nothing that happened or became known at or after it is read
-        hcps : which; None is all of the hcp table
+        hcps : which; None is all of the hcp table. One without a row or a history is new: counts are 0,
+            recencies and attributes missing.
         """
+        self._check_fitted()
         table = engagement.columns("hcps")
         who = np.array(sorted(table["hcp_id"]) if hcps is None else list(hcps), dtype=object)
         moments = np.full(len(who), as_moment(at), dtype=np.int64)
         none = np.zeros(0, dtype=np.int64)
-        design = self.design(
-            self.events(engagement), table, hcps=who, at=moments, actions=(), row=none, pair=none
-        )
-        return pd.DataFrame(
-            design.shared, index=pd.Index(who, name="hcp_id"), columns=self.get_feature_names_out()
-        )
+        events = self.events(engagement)
+        design = self.design(events, table, hcps=who, at=moments, actions=(), row=none, pair=none)
+        index = pd.Index(who, name="hcp_id")
+        return pd.DataFrame(design.shared, index=index, columns=self.get_feature_names_out())
 
     def design(
         self,
@@ -152,7 +146,7 @@ class EngagementFeatures:
         *,
         hcps: Strings,
         at: Ints,
-        actions: tuple[Action, ...],
+        actions: Actions,
         row: Ints,
         pair: Ints,
     ) -> Design:
@@ -161,10 +155,12 @@ class EngagementFeatures:
         Parameters
         ----------
         hcps, at : (n_rows,) who, and int64 seconds of the moment
-        actions : the pairs that requests may ask for
+        actions : the pairs that requests may ask for, or what :meth:`ask` made of them
         row, pair : (n_requests,) which row (never decreasing) and which of ``actions``
         """
-        return self._compute(events, hcp_table, hcps, at, actions, row, pair)[0]
+        self._check_fitted()
+        asked = actions if isinstance(actions, Asked) else self.ask(actions, events.content)
+        return self._compute(_Rows(events, hcp_table, hcps, at), asked, row, pair)[0]
 
     def evidence(
         self,
@@ -173,7 +169,7 @@ class EngagementFeatures:
         *,
         hcps: Strings,
         at: Ints,
-        actions: tuple[Action, ...],
+        actions: Actions,
         pair: Ints,
     ) -> tuple[Design, list[dict[str, Evidence]]]:
         """One request a row, with the counts behind every number: "5 of the last 10".
@@ -181,17 +177,22 @@ class EngagementFeatures:
         Returns
         -------
         design : as :meth:`design`, with row i asking for ``pair[i]``
-        evidence : per row a dict from feature name to Evidence
+        evidence : per row a dict from feature name to Evidence; a feature is left out where there is
+            nothing to count: an unknown or restricted attribute, a content without a topic, a faded sum
         """
+        self._check_fitted()
+        asked = actions if isinstance(actions, Asked) else self.ask(actions, events.content)
         row = np.arange(len(hcps), dtype=np.int64)
-        design, raw = self._compute(events, hcp_table, hcps, at, actions, row, pair)
+        design, raw = self._compute(_Rows(events, hcp_table, hcps, at), asked, row, pair)
         found: list[dict[str, Evidence]] = [{} for _ in range(len(hcps))]
-        for measure, parts in raw:
-            names = [feature.name for feature in self._describe(measure)]
-            for c, name in enumerate(names):
+        for measure, features, parts in zip(self.measures, self.columns_, raw, strict=True):
+            has_key = _has_key(measure, asked)[pair]
+            for c, feature in enumerate(features):
                 columns = [part[:, c].tolist() for part in parts]
                 for i, values in enumerate(zip(*columns, strict=True)):
-                    found[i][name] = measure.evidence(values)
+                    counted = measure.evidence(values) if has_key[i] else None
+                    if counted is not None:
+                        found[i][feature.name] = counted
         return design, found
 
     def to_state(self) -> State:
@@ -201,7 +202,7 @@ class EngagementFeatures:
             "measures": [to_json(measure) for measure in self.measures],
             "dtype": self.dtype,
             "keys": {by: list(keys) for by, keys in self.keys_.items()},
-            "levels": {column: list(levels) for column, levels in self.levels_.items()},
+            "levels": {column: list(values) for column, values in self.levels_.items()},
             "priors": [[i, [[p.mean, p.strength] for p in ps]] for i, ps in sorted(self.priors_.items())],
         }, {}
 
@@ -211,239 +212,179 @@ class EngagementFeatures:
         plain, _ = state
         features = cls([from_json(m) for m in plain["measures"]], dtype=plain["dtype"])
         features.keys_ = {by: tuple(keys) for by, keys in plain["keys"].items()}
-        features.levels_ = {column: tuple(levels) for column, levels in plain["levels"].items()}
+        features.levels_ = {column: tuple(values) for column, values in plain["levels"].items()}
         features.priors_ = {i: tuple(BetaPrior(m, s) for m, s in ps) for i, ps in plain["priors"]}
-        own, shared = [], []
-        for measure in features.measures:
-            (own if _is_own(measure) else shared).extend(features._describe(measure))
-        features.shared_features_, features.own_features_ = tuple(shared), tuple(own)
+        features._settle()
         return features
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "keys_"):
+        if not hasattr(self, "columns_"):
             raise NotFittedError("These features are not fitted; call fit(engagement, until=...) first.")
+
+    def _shared_kinds(self) -> list[str]:
+        histories = (m for m in self.measures if isinstance(m, HistoryMeasure) and not m.own)
+        return sorted({m.by for m in histories if m.by is not None})
+
+    def _settle(self) -> None:
+        """Describe all columns, now that keys and levels are known."""
+        self.columns_ = tuple(self._describe(measure) for measure in self.measures)
+        self.notes_ = tuple(
+            f"{m.name('...')}: no value to give it a column." if isinstance(m, HistoryMeasure)
+            else f"attribute({m.column}): no value that {m.min_hcps} HCPs share, so it has no column."
+            for m, columns in zip(self.measures, self.columns_, strict=True)
+            if not columns and not isinstance(m, Fit)
+        )  # fmt: skip
 
     def _describe(self, measure: Declared) -> tuple[Feature, ...]:
         if isinstance(measure, Fit):
             return (measure.describe(),)
         if isinstance(measure, Attribute):
-            return tuple(measure.describe(level) for level in self.levels_.get(measure.column, ()))
-        if measure.own or measure.by is None:
-            return (measure.describe(""),)
-        return tuple(measure.describe(key) for key in self.keys_[measure.by])
+            return tuple(measure.describe(level) for level in self.levels_[measure.column])
+        return tuple(measure.describe(key) for key in self._keys_of(measure))
+
+    def _keys_of(self, measure: HistoryMeasure) -> tuple[str, ...]:
+        return ("",) if measure.own or measure.by is None else self.keys_[measure.by]
+
+    def _columns_of(self, *, own: bool) -> tuple[Feature, ...]:
+        self._check_fitted()
+        described = zip(self.measures, self.columns_, strict=True)
+        return tuple(f for measure, columns in described if _is_own(measure) == own for f in columns)
 
     def _learn_priors(self, events: Events, until: int) -> dict[int, tuple[BetaPrior, ...]]:
-        """One prior a column of every rate; sparse keys and own views pool all keys into one."""
-        histories = events.histories
-        who = np.arange(len(histories.hcps), dtype=np.int64)
+        """One prior a column of every rate; an own view pools all keys into one."""
+        who = np.arange(len(events.histories.hcps), dtype=np.int64)
         moments = np.full(len(who), until, dtype=np.int64)
         priors: dict[int, tuple[BetaPrior, ...]] = {}
         for i, measure in enumerate(self.measures):
             if not isinstance(measure, Rate):
                 continue
-            by = None if measure.by in SPARSE or measure.own else measure.by
-            keys: Sequence[str] = ("",) if by is None else self.keys_[by]
-            blocks = [
-                Measure(part.op, events.cells(by, part.of, keys), part.span, len(keys))
-                for part in measure.parts
-            ]
-            totals, _ = sweep(histories, blocks, hcp=who, at=moments)
-            answered, touched = totals[:, : len(keys)], totals[:, len(keys) :]
-            priors[i] = tuple(beta_prior(answered[:, k], touched[:, k]) for k in range(len(keys)))
+            pooled = replace(measure, by=None, own=False) if measure.own else measure
+            n = len(self._keys_of(pooled))
+            totals, _ = sweep(events.histories, self._blocks(pooled, events, None), hcp=who, at=moments)
+            priors[i] = tuple(beta_prior(totals[:, k], totals[:, n + k]) for k in range(n))
         return priors
 
-    def _compute(
-        self,
-        events: Events,
-        hcp_table: Columns,
-        hcps: Strings,
-        at: Ints,
-        actions: tuple[Action, ...],
-        row: Ints,
-        pair: Ints,
-    ) -> tuple[Design, list[tuple[HistoryMeasure, list[Floats]]]]:
-        self._check_fitted()
-        blocks, places = self._blocks(events, actions)
-        # Rates divide by small counts: their parts are kept in double until they are combined.
-        shared_parts, own_parts = sweep(
-            events.histories, blocks, hcp=events.histories.find(hcps), at=at,
-            request_row=row, request_pair=pair, dtype="float64" if self._has_rates else self.dtype,
-            n_jobs=self.n_jobs,
-        )  # fmt: skip
-        shared: list[Floats] = []
-        own: list[Floats] = []
-        raw: list[tuple[HistoryMeasure, list[Floats]]] = []
-        attributes = _Rows.locate(hcp_table, hcps)
-        for i, measure in enumerate(self.measures):
-            if isinstance(measure, HistoryMeasure):
-                table = own_parts if measure.own else shared_parts
-                parts = [table[:, lo:hi] for lo, hi in places[i]]
-                (own if measure.own else shared).append(measure.combine(parts, self.priors_.get(i, ())))
-                raw.append((measure, parts))
-            elif isinstance(measure, Attribute):
-                shared.append(attributes.flags(measure, self.levels_.get(measure.column, ())))
-            else:
-                own.append(attributes.fit(measure, events.content, actions, row, pair))
+    def _blocks(self, measure: HistoryMeasure, events: Events, asked: Asked | None) -> list[Measure]:
+        """The kernel's blocks behind one measure, one a part."""
+        view: NDArray[np.int32] | None = None
+        keys: Sequence[object] = self._keys_of(measure)
+        if measure.own and asked is not None:
+            keys, view = asked.own[str(measure.by)]
+        return [
+            Measure(
+                part.op,
+                events.cells(measure.by, part.of, keys),
+                part.span,
+                len(keys),
+                ends=None if part.ends is None else events.cells(measure.by, part.ends, keys),
+                own=view,
+            )
+            for part in measure.parts
+        ]
+
+    def _compute(self, rows: _Rows, asked: Asked, row: Ints, pair: Ints) -> tuple[Design, list[list[Floats]]]:
+        """The design, and per measure the raw counts its columns were made of."""
+        raw = self._raw(rows, asked, row, pair)
+        shared, own = _Beside(len(rows.hcps), self.dtype), _Beside(len(pair), self.dtype)
+        for i, (measure, parts) in enumerate(zip(self.measures, raw, strict=True)):
+            (own if _is_own(measure) else shared).add(measure.combine(parts, self.priors_.get(i, ())))
         design = Design(
-            shared=_beside(shared, len(hcps), self.dtype),
-            own=_beside(own, len(pair), self.dtype),
+            shared=shared.together(),
+            own=own.together(),
             row=row,
             pair=pair,
-            actions=actions,
-            groups=action_groups(actions, events.content),
+            actions=asked.actions,
+            groups=asked.groups,
             shared_features=self.shared_features_,
             own_features=self.own_features_,
         )
         return design, raw
 
-    @property
-    def _has_rates(self) -> bool:
-        return any(isinstance(measure, Rate) for measure in self.measures)
-
-    def _blocks(
-        self, events: Events, actions: tuple[Action, ...]
-    ) -> tuple[list[Measure], list[list[tuple[int, int]]]]:
-        """The kernel's table, and where each measure's parts stand in its output."""
-        own_keys: dict[str, tuple[list[Any], NDArray[np.int32]]] = {}
-        blocks: list[Measure] = []
-        places: list[list[tuple[int, int]]] = []
+    def _raw(self, rows: _Rows, asked: Asked, row: Ints, pair: Ints) -> list[list[Floats]]:
+        """Per measure its parts: (n_rows, n_columns) each, or (n_requests, 1) for an own view."""
+        blocks = [
+            self._blocks(m, rows.events, asked) if isinstance(m, HistoryMeasure) else []
+            for m in self.measures
+        ]
+        histories, together = rows.events.histories, [block for some in blocks for block in some]
+        # Rates divide by small counts: their parts are kept in double until they are combined.
+        has_rates = any(isinstance(measure, Rate) for measure in self.measures)
+        shared, own = sweep(
+            histories, together, hcp=histories.find(rows.hcps), at=rows.at,
+            request_row=row, request_pair=pair, dtype="float64" if has_rates else self.dtype,
+            n_jobs=self.n_jobs,
+        )  # fmt: skip
+        profiles = Profiles.of(rows.hcps, table=rows.table)
+        raw: list[list[Floats]] = []
         n_shared = n_own = 0
-        for measure in self.measures:
-            spots: list[tuple[int, int]] = []
-            if isinstance(measure, HistoryMeasure):
-                by = measure.by
-                if measure.own:
-                    if by not in own_keys:
-                        own_keys[str(by)] = _own_keys(str(by), actions, events.content)
-                    keys, view = own_keys[str(by)]
-                else:
-                    keys, view = ([""] if by is None else list(self.keys_[by])), None
-                for part in measure.parts:
-                    ends = None if part.ends is None else events.cells(by, part.ends, keys)
-                    cells = events.cells(by, part.of, keys)
-                    blocks.append(Measure(part.op, cells, part.span, len(keys), ends=ends, own=view))
-                    if measure.own:
-                        spots.append((n_own, n_own + 1))
-                        n_own += 1
-                    else:
-                        spots.append((n_shared, n_shared + len(keys)))
-                        n_shared += len(keys)
-            places.append(spots)
-        return blocks, places
+        for measure, some in zip(self.measures, blocks, strict=True):
+            if isinstance(measure, Attribute):
+                raw.append([profiles.flags(measure, self.levels_[measure.column])])
+            elif isinstance(measure, Fit):
+                raw.append([profiles.fits(measure, asked, row=row, pair=pair)])
+            elif measure.own:
+                raw.append([own[:, n_own + j : n_own + j + 1] for j in range(len(some))])
+                n_own += len(some)
+            else:
+                width = len(self._keys_of(measure))
+                edges = [n_shared + j * width for j in range(len(some))]
+                raw.append([shared[:, lo : lo + width] for lo in edges])
+                n_shared += len(some) * width
+        return raw
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """The hcp table's rows behind the design's rows; -1 where an HCP is not in it."""
+    """The (HCP, moment) rows of a design, and where they are read from."""
 
+    events: Events
     table: Columns
-    place: NDArray[np.int64]
-
-    @classmethod
-    def locate(cls, table: Columns, hcps: Strings) -> _Rows:
-        place = {hcp: i for i, hcp in enumerate(table["hcp_id"])}
-        return cls(table, np.fromiter((place.get(h, -1) for h in hcps), dtype=np.int64, count=len(hcps)))
-
-    def flags(self, measure: Attribute, levels: Sequence[str]) -> Floats:
-        """One column a level (or the number); missing for unknown HCPs and protected values."""
-        if not levels:
-            return np.zeros((len(self.place), 0))
-        values = self.table[measure.column]
-        if values.dtype == object:
-            columns = np.stack([(values == level) for level in levels], axis=1).astype(float)
-            columns[values == ""] = np.nan
-        else:
-            columns = values.astype(float)[:, None]
-        if measure.visibility == "restricted" and "pdrp_opt_out" in self.table:
-            columns[self.table["pdrp_opt_out"]] = np.nan
-        columns = np.vstack([columns, np.full((1, columns.shape[1]), np.nan)])
-        return columns[self.place]
-
-    def fit(
-        self, measure: Fit, content: Columns, actions: tuple[Action, ...], row: Ints, pair: Ints
-    ) -> Floats:
-        """1 where the HCP is in the content's audience, 0 where not, missing where either is unknown."""
-        if measure.column not in self.table or measure.audience not in content:
-            return np.full((len(pair), 1), np.nan)
-        audience = dict(zip(content["content_id"], content[measure.audience], strict=True))
-        names = np.append(self.table[measure.column], "")
-        met, codes = np.unique(names.astype(str), return_inverse=True)
-        grid = np.full((len(met), max(len(actions), 1)), np.nan)
-        for k, action in enumerate(actions):
-            wanted = audience.get(action.content, ())
-            if wanted:
-                grid[:, k] = [np.nan if name == "" else float(name in wanted) for name in met]
-        return grid[codes[self.place][row], pair][:, None]
+    hcps: Strings
+    at: Ints
 
 
-def _own_keys(by: str, actions: tuple[Action, ...], content: Columns) -> tuple[list[Any], NDArray[np.int32]]:
-    """The keys that these actions have, and which is whose."""
-    if by == "pair":
-        of: list[Any] = list(actions)
-    elif by in ("channel", "content"):
-        of = [getattr(action, by) for action in actions]
-    else:
-        tags = content_tags(content, by)
-        of = [tags.get(action.content, "") for action in actions]
-    keys = sorted({key for key in of if key not in ("", Action("", ""))})
-    place: Mapping[Any, int] = {key: i for i, key in enumerate(keys)}
-    return keys, np.array([place.get(key, -1) for key in of], dtype=np.int32)
+class _Beside:
+    """Blocks of columns, put side by side without a copy in double."""
+
+    def __init__(self, n: int, dtype: str) -> None:
+        self.n, self.dtype = n, dtype
+        self.blocks: list[Floats] = []
+
+    def add(self, block: Floats) -> None:
+        self.blocks.append(block)
+
+    def together(self) -> Floats:
+        out: Floats = np.empty((self.n, sum(block.shape[1] for block in self.blocks)), dtype=self.dtype)
+        lo = 0
+        for block in self.blocks:
+            out[:, lo : lo + block.shape[1]] = block
+            lo += block.shape[1]
+        return out
+
+
+def _keys_met(events: Events, by: str, known: NDArray[np.bool_]) -> tuple[str, ...]:
+    met, codes = events.codes(by)
+    used = np.unique(codes[events.histories.order][known])
+    return tuple(sorted(met[c] for c in used if met[c] != ""))
+
+
+def _has_key(measure: Declared, asked: Asked) -> NDArray[np.bool_]:
+    """(K,) whether the measure's own view of each action looks at anything."""
+    if isinstance(measure, HistoryMeasure) and measure.own:
+        return asked.own[str(measure.by)][1] >= 0
+    return np.ones(len(asked.actions), dtype=bool)
 
 
 def _is_own(measure: Declared) -> bool:
     return isinstance(measure, Fit) or (isinstance(measure, HistoryMeasure) and measure.own)
 
 
-def _levels(measure: Attribute, hcps: Columns) -> tuple[str, ...]:
-    values = hcps[measure.column]
-    if values.dtype != object:
-        return ("",)
-    met, counts = np.unique(values[values != ""].astype(str), return_counts=True)
-    return tuple(str(level) for level, n in zip(met, counts, strict=True) if n >= measure.min_hcps)
-
-
-def _beside(blocks: Sequence[Floats], n: int, dtype: str) -> Floats:
-    return np.hstack(blocks).astype(dtype) if blocks else np.zeros((n, 0), dtype=dtype)
-
-
-STANDARD: tuple[Declared, ...] = (
-    Count(of="touches", window_days=30),
-    Count(of="touches", window_days=7),
-    Count(of="engagements", window_days=90),
-    Recency(of="touches"),
-    Recency(of="engagements"),
-    Streak(),
-    Decayed(of="engagements", half_life_days=14),
-    Decayed(of="touches", half_life_days=14),
-    Count(of="touches", by="channel", window_days=90),
-    Rate(by="channel", window_days=365),
-    Decayed(of="engagements", by="topic", half_life_days=60),
-    Attribute(column="specialty"),
-    Attribute(column="role"),
-    Attribute(column="segment"),
-    Attribute(column="tier"),
-    Attribute(column="country"),
-    Attribute(column="decile", visibility="restricted"),
-    Count(of="touches", by="channel", own=True, window_days=30),
-    Count(of="responses", by="channel", own=True, window_days=90),
-    Count(of="responses", by="channel", own=True, window_days=30),
-    Rate(by="channel", own=True, window_days=365),
-    Recency(of="touches", by="channel", own=True),
-    Recency(of="responses", by="channel", own=True),
-    Streak(by="channel", own=True),
-    Count(of="engagements", by="topic", own=True, window_days=180),
-    Recency(of="engagements", by="topic", own=True),
-    Count(of="touches", by="content", own=True),
-    Count(of="engagements", by="content", own=True, window_days=365),
-    Count(of="engagements", by="content", own=True, window_days=90),
-    Recency(of="engagements", by="content", own=True),
-    Count(of="responses", by="pair", own=True, window_days=365),
-    Count(of="responses", by="pair", own=True, window_days=90),
-    Count(of="responses", by="pair", own=True, window_days=30),
-    Recency(of="responses", by="pair", own=True),
-    Recency(of="touches", by="pair", own=True),
-    Fit(),
-)
-"""The set behind :meth:`EngagementFeatures.standard`."""
-
-__all__ = ["DAY", "STANDARD", "EngagementFeatures"]
+def _check_options(measures: Sequence[Declared], dtype: str, n_jobs: int) -> None:
+    names = [str(to_json(measure)) for measure in measures]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ArgumentError(f"Declared twice: {twice}. Every measure may stand once.")
+    if dtype not in ("float32", "float64"):
+        raise ArgumentError(f"dtype is {dtype!r}; expected 'float32' or 'float64'.")
+    if n_jobs < 1:
+        raise ArgumentError(f"n_jobs is {n_jobs}; expected a number of threads, 1 or more.")

@@ -1,0 +1,66 @@
+"""What the hcp table says about the HCPs of a design."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nba.contracts import Columns, Floats, Ints, Strings
+from nba.features.asked import Asked
+from nba.features.declare import Attribute, Fit
+from nba.history import places
+
+NUMBER = ("",)
+"""The levels of an attribute that is a number: one column, without a value of its own."""
+
+
+def levels(attribute: Attribute, hcps: Columns) -> tuple[str, ...]:
+    """The values that have a flag of their own: those that enough HCPs share, sorted."""
+    values = hcps[attribute.column]
+    if values.dtype != object:
+        return NUMBER
+    met, counts = np.unique(values[values != ""].astype(str), return_counts=True)
+    return tuple(str(level) for level, n in zip(met, counts, strict=True) if n >= attribute.min_hcps)
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """The hcp table, and which of its rows stand behind a design's rows (-1: not in it)."""
+
+    table: Columns
+    place: Ints
+
+    @classmethod
+    def of(cls, hcps: Strings, *, table: Columns) -> Profiles:
+        """Find HCPs in a table that is sorted by ``hcp_id``, as canonical tables are."""
+        return cls(table, places(table["hcp_id"], hcps))
+
+    def flags(self, attribute: Attribute, columns: Sequence[str]) -> Floats:
+        """(n_rows, n_columns): one flag a level, or the number; NaN where not known or protected."""
+        block = np.full((len(self.place), len(columns)), np.nan)
+        known = self.place >= 0
+        if attribute.visibility == "restricted" and "pdrp_opt_out" in self.table:
+            known[known] = ~self.table["pdrp_opt_out"][self.place[known]]
+        values = self.table[attribute.column][self.place[known]]
+        if tuple(columns) == NUMBER:
+            block[known, 0] = values
+            return block
+        level = {"": -2} | {name: i for i, name in enumerate(columns)}
+        code = np.fromiter((level.get(v, -1) for v in values), dtype=np.int64, count=len(values))
+        said = (code[:, None] == np.arange(len(columns))).astype(float)
+        said[code == -2] = np.nan
+        block[known] = said
+        return block
+
+    def fits(self, fit: Fit, asked: Asked, *, row: Ints, pair: Ints) -> Floats:
+        """(n_requests, 1): 1 where the HCP is in the content's audience, 0 where not, else NaN."""
+        names = np.full(len(self.place), "", dtype=object)
+        known = self.place >= 0
+        names[known] = self.table[fit.column][self.place[known]]
+        met = sorted(set(names))
+        code = {name: i for i, name in enumerate(met)}
+        grid = asked.fits(fit.audience, np.array(met, dtype=object))
+        who = np.fromiter((code[name] for name in names), dtype=np.int64, count=len(names))
+        return grid[who[row], pair][:, None]
