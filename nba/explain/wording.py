@@ -149,7 +149,7 @@ class Book:
         label = self._label(feature, one=form == "one" and template.about == "count")
         if not pattern or not label or self.is_denied(label, topic=_spaced(feature.key)):
             return ""
-        named = _renamed(label, names or {})
+        named = _renamed(label, {**self._channel_names(feature.key), **(names or {})})
         return (
             "" if self._never.search(named) else self._fitted(pattern, named, evidence, feature.window_days)
         )
@@ -198,6 +198,11 @@ class Book:
     @cached_property
     def _only_as_topic(self) -> re.Pattern[str]:
         return _word_pattern(self.only_as_topic)
+
+    def _channel_names(self, key: str) -> Forms:
+        """What a label about one channel calls it: "head-office email", not "hq email"."""
+        name = self.phrases["channel"].get(key)
+        return {_spaced(key): name} if name else {}
 
     def _label(self, feature: Feature, *, one: bool) -> str:
         label = _spaced(feature.label)

@@ -168,3 +168,18 @@ def test_a_book_with_a_fault_is_refused_by_name(old: str, new: str, named: str) 
 def test_an_unknown_language_names_those_that_are_shipped() -> None:
     with pytest.raises(ArgumentError, match=r"'xx'.*\['en'\]"):
         load_book("xx")
+
+
+def test_a_label_about_a_channel_calls_it_as_the_card_does() -> None:
+    about = feature("count", "contacts by hq email", key="hq_email")
+
+    assert BOOK.sentence(about, Evidence(1), sign=1) == "1 contact by head-office email in the last 90 days"
+
+
+def test_one_of_one_is_never_said_to_be_only_one() -> None:
+    about = feature("rate", "responses by phone", key="phone")
+
+    assert (
+        BOOK.sentence(about, Evidence(1, of=1), sign=-1)
+        == "Responses by phone call: 1 of 1 in the last 90 days"
+    )
