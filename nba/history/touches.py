@@ -18,6 +18,13 @@ def is_success(interactions: Columns, channels: Columns) -> Bools:
     Returns
     -------
     (n_events,) bool
+
+    Examples
+    --------
+    >>> channels = {"channel": np.array(["email"]), "success": [("clicked",)]}
+    >>> log = {"channel": ["email", "email"], "outcome": ["opened", "clicked"], "machine": np.zeros(2, bool)}
+    >>> is_success(log, channels)
+    array([False,  True])
     """
     wins = {
         (channel, outcome)
@@ -32,18 +39,31 @@ def is_success(interactions: Columns, channels: Columns) -> Bools:
 def touch_answered(interactions: Columns) -> Ints:
     """For every event the position of the touch it answers: itself for a touch, its parent, or the latest.
 
-    An event without a parent answers the latest touch of the same HCP, channel and content at or before
-    it; -1 where there is none.
+    An event without a parent answers the latest touch of the same HCP, channel and content before it in
+    the canonical order (by moment, then id). -1 where there is none, or the parent is another HCP's.
 
     Returns
     -------
     (n_events,) int64 positions in the same columns
+
+    Examples
+    --------
+    >>> def texts(*values):
+    ...     return np.array(values, dtype=object)
+    >>> log = {"interaction_id": texts("a", "b"), "hcp_id": texts("h", "h"), "parent_id": texts("", "a"),
+    ...        "channel": texts("email", "email"), "content_id": texts("c", "c"),
+    ...        "ts": np.array([1, 5]), "touch": np.array([True, False])}
+    >>> touch_answered(log)
+    array([0, 0])
     """
     n = len(interactions["ts"])
     touch = interactions["touch"]
     place = {i: p for p, i in enumerate(interactions["interaction_id"]) if touch[p]}
     parent = interactions["parent_id"]
     answered = np.fromiter((place.get(p, -1) if p else -1 for p in parent), dtype=np.int64, count=n)
+    if n:
+        hcp = interactions["hcp_id"]
+        answered[hcp[answered] != hcp] = -1
     answered[touch] = np.flatnonzero(touch)
     last: dict[tuple[str, str, str], int] = {}
     keys = zip(interactions["hcp_id"], interactions["channel"], interactions["content_id"], strict=True)
