@@ -222,7 +222,8 @@ class Verdict:
 
     @property
     def eligible(self) -> Bools:
-        return self.reason == 0
+        eligible: Bools = self.reason == 0
+        return eligible
 
     def fact(self, row: int, action: int) -> dict[str, Any]:
         """The facts about one candidate, as plain values."""
