@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numba import njit
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from nba.contracts import Feature, Floats, State
 
 LINEAR, LOG, POSITIVE, MISSING, FADE = range(5)
-"""x; log(1 + |x| / scale); x > 0; x is missing; exp(-x / scale)."""
+"""x; log(1 + |x| / scale) with the sign of x; x > 0; x is missing; exp(-x / scale)."""
 
 _CURVES: dict[str, tuple[int, ...]] = {
     "count": (LOG, POSITIVE),
@@ -21,22 +22,40 @@ _CURVES: dict[str, tuple[int, ...]] = {
     "share": (LINEAR, LOG, MISSING),
     "flag": (LINEAR, MISSING),
 }
+_OTHER_UNITS = (LOG, LINEAR, MISSING)
 LEAST_WIDTH = 0.25
 """A curve's width at the least, in its own unit (shares of 1, logs of counts)."""
+WIDEST = 20.0
+"""No value stands further from a curve's centre than this many widths: one odd cell must not decide."""
+HUGE = 1e12
+"""Values beyond are read as this: no count, share or number of days is larger."""
 _SCALES = {LOG: {"count": 1.0, "days": 30.0, "share": 0.05}, FADE: {"days": 21.0}}
+_PIECE = 65_536
+
+Curves: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats, Floats]
+"""source, kind, scale, center and width, as compiled loops take them."""
 
 
 @dataclass(frozen=True)
 class Basis:
     """Curves over features, each centred and scaled, so that a coefficient is per typical difference.
 
-    Additive: every curve reads one feature, so contributions of features stay exact.
+    Additive: every curve reads one feature, so contributions of features stay exact. A curve that never
+    differed in training is left out.
 
     Attributes
     ----------
     source : (n_curves,) which feature each curve reads
-    kind, scale : which curve
-    center, width : (n_curves,) its mean and spread in training; width is inf for a constant curve
+    kind, scale : (n_curves,) which curve
+    center, width : (n_curves,) its mean and spread in training, where it was defined
+    n_features : features the basis reads
+
+    Examples
+    --------
+    >>> visits = Feature("visits", "visits", unit="count")
+    >>> basis = Basis.fit([visits], np.array([[0.0], [3.0]]))
+    >>> basis.expand(np.array([[0.0], [3.0], [np.nan]]))
+    array([[-1., -1.], [ 1.,  1.], [ 0.,  0.]])
     """
 
     source: NDArray[np.int64]
@@ -49,101 +68,109 @@ class Basis:
     @classmethod
     def fit(cls, features: Sequence[Feature], x: Floats) -> Basis:
         """Choose curves by unit, and learn their centres and widths from (n, n_features) values."""
-        source, kind, scale = [], [], []
-        for j, feature in enumerate(features):
-            for curve in _CURVES.get(feature.unit, (LOG, LINEAR, MISSING)):
-                source.append(j)
-                kind.append(curve)
-                scale.append(_SCALES.get(curve, {}).get(feature.unit, 1.0))
+        every = [
+            (j, kind, _SCALES.get(kind, {}).get(feature.unit, 1.0))
+            for j, feature in enumerate(features)
+            for kind in _CURVES.get(feature.unit, _OTHER_UNITS)
+        ]
         plain = cls(
-            np.array(source, dtype=np.int64),
-            np.array(kind, dtype=np.int64),
-            np.array(scale, dtype=float),
-            np.zeros(len(source)),
-            np.ones(len(source)),
+            np.array([j for j, _, _ in every], dtype=np.int64),
+            np.array([kind for _, kind, _ in every], dtype=np.int64),
+            np.array([scale for _, _, scale in every], dtype=float),
+            np.zeros(len(every)),
+            np.ones(len(every)),
             len(features),
         )
-        count, total, square = plain._moments(x)
-        met = np.maximum(count, 1.0)
-        center = total / met
-        spread = np.sqrt(np.maximum(square / met - center**2, 0.0))
+        count, center = plain._mean(x, power=1)
+        # Twice over the rows: sum of squares less square of the mean would find differences in a constant.
+        spread = np.sqrt(replace(plain, center=center)._mean(x, power=2)[1])
+        live = (count > 1) & (spread > 1e-7 * np.maximum(np.abs(center), 1.0))
         # A rare flag must not look like a difference of thirty spreads: the width has a floor.
-        width = np.where((spread < 1e-7) | (count < 2), np.inf, np.maximum(spread, LEAST_WIDTH))
-        return cls(plain.source, plain.kind, plain.scale, center, width, len(features))
+        width = np.maximum(spread, LEAST_WIDTH)
+        return cls(
+            plain.source[live], plain.kind[live], plain.scale[live], center[live], width[live], len(features)
+        )
 
     @property
     def constant(self) -> tuple[int, ...]:
         """Features that never differed in training, and so say nothing."""
-        live = set(self.source[np.isfinite(self.width)].tolist())
+        live = set(self.source.tolist())
         return tuple(j for j in range(self.n_features) if j not in live)
+
+    @property
+    def curves(self) -> Curves:
+        """The curves as compiled loops take them."""
+        return self.source, self.kind, self.scale, self.center, self.width
 
     def __len__(self) -> int:
         return len(self.source)
 
     def expand(self, x: Floats) -> Floats:
         """(n, n_curves) centred and scaled curves; 0 where the feature is missing."""
-        out = np.empty((len(x), len(self)))
-        if len(x) and len(self):
-            _expand(np.ascontiguousarray(x), self.source, self.kind, self.scale, self.center, self.width, out)
-        return out
+        return self._expanded(x, WIDEST)
 
     def to_state(self, prefix: str) -> State:
-        arrays = {
-            f"{prefix}_{name}": getattr(self, name) for name in ("source", "kind", "scale", "center", "width")
-        }
-        # An infinite width travels as 0: bundles hold finite numbers only.
-        arrays[f"{prefix}_width"] = np.where(np.isfinite(self.width), self.width, 0.0)
+        """Plain JSON and arrays; names of arrays begin with the prefix."""
+        names = ("source", "kind", "scale", "center", "width")
+        arrays = {f"{prefix}_{name}": getattr(self, name) for name in names}
         return {f"{prefix}_n_features": self.n_features}, arrays
 
     @classmethod
     def from_state(cls, state: State, prefix: str) -> Basis:
+        """The basis that :meth:`to_state` described."""
         plain, arrays = state
-        width = arrays[f"{prefix}_width"]
-        return cls(
-            arrays[f"{prefix}_source"],
-            arrays[f"{prefix}_kind"],
-            arrays[f"{prefix}_scale"],
-            arrays[f"{prefix}_center"],
-            np.where(width > 0, width, np.inf),
-            int(plain[f"{prefix}_n_features"]),
+        source, kind, scale, center, width = (
+            arrays[f"{prefix}_{name}"] for name in ("source", "kind", "scale", "center", "width")
         )
+        return cls(source, kind, scale, center, width, int(plain[f"{prefix}_n_features"]))
 
-    def _moments(self, x: Floats) -> tuple[Floats, Floats, Floats]:
-        """Count, sum and sum of squares of every curve where it is defined, in fixed chunks."""
-        count, total, square = (np.zeros(len(self)) for _ in range(3))
-        for lo in range(0, len(x), 65_536):
-            piece = x[lo : lo + 65_536]
-            curves = self.expand(piece)
+    def _expanded(self, x: Floats, widest: float) -> Floats:
+        out = np.empty((len(x), len(self)))
+        if out.size:
+            _expand(np.ascontiguousarray(x), self.curves, widest, out)
+        return out
+
+    def _mean(self, x: Floats, *, power: int) -> tuple[Floats, Floats]:
+        """How often each curve is defined, and the mean of its power there; summed in fixed pieces."""
+        count, total = np.zeros(len(self)), np.zeros(len(self))
+        for lo in range(0, len(x), _PIECE):
+            piece = x[lo : lo + _PIECE]
             defined = ~np.isnan(piece)[:, self.source] | (self.kind == MISSING)[None, :]
-            curves = np.where(defined, curves, 0.0)
+            values = np.where(defined, self._expanded(piece, math.inf), 0.0)
             count += defined.sum(axis=0)
-            total += curves.sum(axis=0)
-            square += (curves**2).sum(axis=0)
-        return count, total, square
+            total += (values**power).sum(axis=0)
+        return count, total / np.maximum(count, 1.0)
 
 
-@njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator]
-def curve(x, kind, scale, center, width):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+@njit(cache=True, nogil=True, inline="always")
+def curve(x, kind, scale, center, width, widest):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """One centred and scaled curve of one value."""
-    if kind == 3:
+    if kind == MISSING:
         value = 1.0 if math.isnan(x) else 0.0
     elif math.isnan(x):
         return 0.0
-    elif kind == 0:
-        value = x
-    elif kind == 1:
-        value = math.log1p(abs(x) / scale)
-        if x < 0:
-            value = -value
-    elif kind == 2:
-        value = 1.0 if x > 0 else 0.0
     else:
-        value = math.exp(-max(x, 0.0) / scale)
-    return (value - center) / width
+        x = min(max(x, -HUGE), HUGE)
+        if kind == LINEAR:
+            value = x
+        elif kind == LOG:
+            value = math.copysign(math.log1p(abs(x) / scale), x)
+        elif kind == POSITIVE:
+            value = 1.0 if x > 0 else 0.0
+        else:
+            value = math.exp(-max(x, 0.0) / scale)
+    return min(max((value - center) / width, -widest), widest)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _expand(x, source, kind, scale, center, width, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+@njit(cache=True, nogil=True, inline="always")
+def fill(x, curves, widest, out, start):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write the curves of one row of features into ``out`` from ``start`` on."""
+    source, kind, scale, center, width = curves
+    for c in range(len(source)):
+        out[start + c] = curve(float(x[source[c]]), kind[c], scale[c], center[c], width[c], widest)
+
+
+@njit(cache=True, nogil=True)
+def _expand(x, curves, widest, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     for i in range(x.shape[0]):
-        for c in range(len(source)):
-            out[i, c] = curve(float(x[i, source[c]]), kind[c], scale[c], center[c], width[c])
+        fill(x[i], curves, widest, out[i], 0)

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from nba.contracts import (
-    Action,
-    Contributions,
-    Design,
-    Feature,
-    Floats,
-    Ints,
-    State,
-)
-from nba.errors import ArgumentError, NBAWarning, NotFittedError, OutcomeError
-from nba.models.base import CHUNK, INTERCEPT, OWN, SHARED, HierarchicalLogistic, Rows
-from nba.models.basis import Basis, curve
+from nba.contracts import Action, Contributions, Design, Feature, Floats, Ints, State
+from nba.errors import ArgumentError, NBAWarning, NotFittedError
+from nba.models.base import HierarchicalLogistic
+from nba.models.basis import WIDEST, Basis
+from nba.models.border import check_columns, check_outcomes, check_values, outcomes_of
 from nba.models.calibration import AffineCalibration
+from nba.models.levels import INTERCEPT, OWN, SHARED, Groups
+from nba.models.params import Params
+from nba.models.scoring import Posterior, Prepared, gather, score
+from nba.models.tangents import Rows
 
+CHUNK = 8_192
+"""Rows of a pair that are summed at once; fixed, so that sums do not depend on threads or memory."""
 STRENGTH_ROWS = 400_000
 """Rows enough to estimate a dozen strengths from; more are thinned evenly for that step alone."""
+LEAST_ROWS = 200
+"""Rows under which nothing is kept back for calibration."""
+_Kept = tuple[tuple[tuple[Action, ...], tuple[Groups, ...]], Prepared]
 
 
-class PairPropensity:
+class PairPropensity(Params):
     """How likely an HCP responds to each pair: a Bayesian logistic model a pair, held by all pairs.
 
     A pair with many rows speaks for itself; one with few is held to its channel, its content's tags and
@@ -42,22 +41,51 @@ class PairPropensity:
     ----------
     calibration_share : the latest share of training rows that the affine calibration is learned on; the
         base is then refitted on all rows with the strengths it had found. 0 leaves calibration out
+    max_pairs : pairs with a model of their own, the most frequent first; what remains of a channel is
+        modelled as one
     n_jobs : threads; -1 takes every core. The numbers do not depend on it
 
     Attributes
     ----------
-    actions_ : the pairs, sorted
-    n_ : (K,) training rows of each pair
+    actions_ : the pairs of the fit, and those met since
+    n_, positives_ : (K,) training rows of each pair, and how many of them had a response
+    place_ : (K,) which of the base's models is the pair's; -1 where it has no row
+    pooled_ : (K,) True where that model is shared with what remains of the channel
     base_ : HierarchicalLogistic
     calibration_ : AffineCalibration
     dropped_ : names of features that never differed in training
+
+    Notes
+    -----
+    The order of rows moves last bits of sums only where ``at`` is given and there are at most
+    ``STRENGTH_ROWS`` rows; without ``at`` the last rows are taken for the latest.
+
+    Examples
+    --------
+    >>> from nba.contracts import Action, Design, Feature
+    >>> design = Design(
+    ...     shared=np.array([[0.0], [1.0], [2.0], [3.0]]), own=np.zeros((4, 0)), row=np.arange(4),
+    ...     pair=np.zeros(4, dtype=int), actions=(Action("hq_email", "safety"),),
+    ...     groups=(("channel=hq_email",),), shared_features=(Feature("clicks", "clicks", unit="count"),),
+    ...     own_features=(),
+    ... )
+    >>> model = PairPropensity().fit(design, np.array([0.0, 0.0, 1.0, 1.0]))
+    >>> margin, spread = model.score(design)
+    >>> bool(np.all(np.diff(margin) > 0)), model.support(design)
+    (True, (array([4.]), array([False])))
     """
 
-    def __init__(self, *, calibration_share: float = 0.2, n_jobs: int = -1) -> None:
+    def __init__(self, *, calibration_share: float = 0.2, max_pairs: int = 400, n_jobs: int = -1) -> None:
         if not 0.0 <= calibration_share < 0.9:
             raise ArgumentError(f"calibration_share is {calibration_share}; expected a share in [0, 0.9).")
+        if max_pairs < 1:
+            raise ArgumentError(f"max_pairs is {max_pairs}; expected 1 or more.")
+        if n_jobs < 1 and n_jobs != -1:
+            raise ArgumentError(f"n_jobs is {n_jobs}; expected 1 or more threads, or -1 for every core.")
         self.calibration_share = calibration_share
+        self.max_pairs = max_pairs
         self.n_jobs = n_jobs
+        self._prepared_for: _Kept | None = None
 
     def fit(
         self, design: Design, y: Floats, *, at: Ints | None = None, gap_seconds: int = 0
@@ -71,100 +99,86 @@ class PairPropensity:
         at : (n_requests,) int64 seconds, for the split in time; without it the last rows calibrate
         gap_seconds : rows this close before the calibration slice are left out of the fit that is calibrated,
             because their windows reach into it
+
+        Raises
+        ------
+        OutcomeError
+            If an outcome is neither 0 nor 1, or there is none.
+        ArgumentError
+            If a feature is infinite.
         """
-        y = _check_outcomes(design, y)
-        self.shared_features_, self.own_features_ = design.shared_features, design.own_features
-        self.shared_basis_ = Basis.fit(design.shared_features, design.shared)
-        self.own_basis_ = Basis.fit(design.own_features, design.own)
-        self.dropped_ = tuple(
-            features[j].name
-            for features, basis in (
-                (self.shared_features_, self.shared_basis_),
-                (self.own_features_, self.own_basis_),
-            )
-            for j in basis.constant
-        )
-        self.actions_ = design.actions
-        self.groups_ = design.groups
-        self.n_ = np.bincount(design.pair, minlength=len(design.actions)).astype(float)
-        self.positives_ = np.bincount(design.pair, weights=y, minlength=len(design.actions))
-        moments = np.arange(len(y)) if at is None else np.asarray(at)
+        y = outcomes_of(design, y)
+        check_outcomes(y)
+        check_values(design)
+        self._choose_curves(design)
+        groups = self._choose_pairs(design, y)
+        pair = self.place_[design.pair]
+        moments = np.arange(len(y)) if at is None else np.asarray(at, dtype=np.int64)
         early, late = self._split(moments, gap_seconds)
-        first = self._fit_base(design, y, early)
-        if late is None:
-            self.calibration_, self.base_ = AffineCalibration.identity(), first
-        else:
-            margin = self._margins(design, late, first.coef)
-            channel = [design.groups[k][0] for k in design.pair[late]]
-            self.calibration_ = AffineCalibration.fit(margin, y[late], channel)
-            self.base_ = self._fit_base(design, y, None, like=first)
-        self._forget_prepared()
+        self.base_ = self._estimated(design, y, pair=pair, groups=groups, take=early)
+        self.calibration_ = AffineCalibration.identity()
+        if late is not None:
+            margin = self._margins(design, pair=pair, take=late)
+            self.calibration_ = AffineCalibration.fit(margin, y[late], [groups[k][0] for k in pair[late]])
+            self.base_ = self._refitted(design, y, pair=pair, take=None)
+        self._prepared_for = None
         return self
 
     def score(self, design: Design) -> tuple[Floats, Floats]:
         """(margin, spread) of each request: calibrated log-odds of the mean, and its standard deviation."""
-        self._check_columns(design)
-        pairs = self._prepared(design)
-        shared = self.shared_basis_.expand(design.shared)
-        n = len(design)
-        margin, spread = np.empty(n), np.empty(n)
-        if n:
-            basis = self.own_basis_
-            _score(
-                shared, np.ascontiguousarray(design.own), design.row, design.pair, basis.source, basis.kind,
-                basis.scale, basis.center, basis.width, pairs.coef, pairs.low, pairs.line, margin, spread,
-            )  # fmt: skip
-        return margin, spread
+        self._check(design)
+        return score(
+            design,
+            shared=self.shared_basis_,
+            own=self.own_basis_,
+            pairs=self._prepared(design),
+            n_jobs=self._threads(),
+        )
 
     def support(self, design: Design) -> tuple[Floats, NDArray[np.bool_]]:
         """(n, prior_only) of each of the design's pairs: training rows, and whether there were none."""
+        self._check_fitted()
         place = {action: k for k, action in enumerate(self.actions_)}
         n = np.array([self.n_[place[a]] if a in place else 0.0 for a in design.actions])
         return n, n == 0
 
     def contributions(self, design: Design) -> Contributions:
-        """Exact parts of each request's calibrated margin, against the average training row."""
-        self._check_columns(design)
+        """Exact parts of each request's calibrated margin, against the average training row.
+
+        A feature's part is the sum of its curves' coefficients times curves, on the calibrated scale; a
+        feature that never differed in training has none.
+        """
+        margin = self.score(design)[0]
         pairs = self._prepared(design)
         z = np.hstack(
             [self.shared_basis_.expand(design.shared)[design.row], self.own_basis_.expand(design.own)]
         )
         coef, line = pairs.coef[design.pair], pairs.line[design.pair]
-        parts = coef[:, 1:] * z * line[:, 1:]
         source = np.concatenate(
             [self.shared_basis_.source, self.own_basis_.source + self.shared_basis_.n_features]
         )
-        values = np.zeros((len(design), self.shared_basis_.n_features + self.own_basis_.n_features))
-        for column in range(parts.shape[1]):
-            values[:, source[column]] += parts[:, column]
+        values = np.zeros((len(design), len(design.features)))
+        for column, feature in enumerate(source):
+            values[:, feature] += line[:, 1] * coef[:, 1 + column] * z[:, column]
         base = line[:, 0] + line[:, 1] * coef[:, 0]
-        return Contributions(base, values, self.score(design)[0], design.features)
+        return Contributions(base, values, margin, design.features)
 
     def learn(self, design: Design, y: Floats) -> PairPropensity:
         """Absorb new outcomes: posteriors and calibration move, strengths and curves stay.
 
-        Adding up: learning a and then b gives what learning both at once gives.
+        Adding up: learning a and then b gives what learning both at once gives. New rows are read through
+        the fit's calibration line; what the moved coefficients leave unexplained moves the line's shift.
         """
-        y = _check_outcomes(design, y)
-        self._check_columns(design)
-        known = {action: k for k, action in enumerate(self.actions_)}
-        new = [k for k, action in enumerate(design.actions) if action not in known]
-        actions = self.actions_ + tuple(design.actions[k] for k in new)
-        groups = self.groups_ + tuple(design.groups[k] for k in new)
-        place = {action: k for k, action in enumerate(actions)}
-        moved = np.array([place[a] for a in design.actions], dtype=np.int64)
-        request = replace(design, actions=actions, groups=groups, pair=moved[design.pair])
-        # Calibration is fed by the margins of the fit, which no earlier learning has moved.
-        channel = [groups[k][0] for k in request.pair]
-        margin = self._raw_at_anchor(request)
-        self.calibration_ = self.calibration_.absorb(margin, y, channel)
-        self.base_ = self.base_.absorb(self._rows(request, y, None), groups=groups)
-        self.actions_, self.groups_ = actions, groups
-        self.n_ = _padded(self.n_, len(actions)) + np.bincount(request.pair, minlength=len(actions))
-        self.positives_ = _padded(self.positives_, len(actions)) + np.bincount(
-            request.pair, weights=y, minlength=len(actions)
-        )
-        self._forget_prepared()
+        self._check(design)
+        y = outcomes_of(design, y)
+        pair, groups = self._make_room(design, y)
+        # Always through the lines of the fit: lines that have moved would count what moved them twice.
+        lines = np.array([self.calibration_.fitted_line(g[0]) for g in groups])
+        rows = self._rows(design, y, pair=pair, n_pairs=len(groups), take=None)
+        self.base_ = self.base_.absorb(rows, groups=groups, lines=lines)
+        surplus = self.base_.surplus(lines[:, 1])
+        self.calibration_ = self.calibration_.absorb(surplus, [g[0] for g in groups])
+        self._prepared_for = None
         return self
 
     def to_state(self) -> State:
@@ -176,8 +190,8 @@ class PairPropensity:
         line_plain, line_arrays = self.calibration_.to_state()
         plain: dict[str, Any] = {
             "calibration_share": self.calibration_share,
+            "max_pairs": self.max_pairs,
             "actions": [list(action) for action in self.actions_],
-            "groups": [list(groups) for groups in self.groups_],
             "shared_features": [vars(f) for f in self.shared_features_],
             "own_features": [vars(f) for f in self.own_features_],
             "dropped": list(self.dropped_),
@@ -186,40 +200,94 @@ class PairPropensity:
             "base": base_plain,
             "calibration": line_plain,
         }
-        arrays = {"n": self.n_, "positives": self.positives_, **shared_arrays, **own_arrays}
+        arrays = {name: getattr(self, f"{name}_") for name in ("n", "positives", "place", "pooled")}
+        arrays |= {**shared_arrays, **own_arrays}
         arrays |= {f"base_{name}": array for name, array in base_arrays.items()}
         arrays |= {f"calibration_{name}": array for name, array in line_arrays.items()}
         return plain, arrays
 
     @classmethod
     def from_state(cls, state: State) -> PairPropensity:
-        """The fitted model that :meth:`to_state` described."""
+        """The fitted model that :meth:`to_state` described; ``n_jobs`` is the default again."""
         plain, arrays = state
-        model = cls(calibration_share=plain["calibration_share"])
+        model = cls(calibration_share=plain["calibration_share"], max_pairs=plain["max_pairs"])
         model.actions_ = tuple(Action(*a) for a in plain["actions"])
-        model.groups_ = tuple(tuple(g) for g in plain["groups"])
         model.shared_features_ = tuple(Feature(**f) for f in plain["shared_features"])
         model.own_features_ = tuple(Feature(**f) for f in plain["own_features"])
         model.dropped_ = tuple(plain["dropped"])
-        model.n_, model.positives_ = arrays["n"], arrays["positives"]
+        for name in ("n", "positives", "place", "pooled"):
+            setattr(model, f"{name}_", arrays[name])
         model.shared_basis_ = Basis.from_state((plain["shared_basis"], arrays), "shared")
         model.own_basis_ = Basis.from_state((plain["own_basis"], arrays), "own")
         model.base_ = HierarchicalLogistic.from_state((plain["base"], _under(arrays, "base_")))
-        model.calibration_ = AffineCalibration.from_state(
-            (plain["calibration"], _under(arrays, "calibration_"))
-        )
+        lines = _under(arrays, "calibration_")
+        model.calibration_ = AffineCalibration.from_state((plain["calibration"], lines))
         return model
+
+    def _choose_curves(self, design: Design) -> None:
+        self.shared_features_, self.own_features_ = design.shared_features, design.own_features
+        self.shared_basis_ = Basis.fit(design.shared_features, design.shared)
+        self.own_basis_ = Basis.fit(design.own_features, design.own)
+        dropped = [self.shared_features_[j].name for j in self.shared_basis_.constant]
+        self.dropped_ = (*dropped, *(self.own_features_[j].name for j in self.own_basis_.constant))
+
+    def _choose_pairs(self, design: Design, y: Floats) -> list[Groups]:
+        """Give pairs with rows a model of their own, the most frequent first; the groups of the models."""
+        k = len(design.actions)
+        self.actions_ = design.actions
+        self.n_: Floats = np.bincount(design.pair, minlength=k).astype(float)
+        self.positives_ = np.bincount(design.pair, weights=y, minlength=k)
+        self.pooled_ = np.zeros(k, dtype=bool)
+        with_rows = np.flatnonzero(self.n_)
+        if len(with_rows) > self.max_pairs:
+            frequent = sorted(with_rows, key=lambda j: (-self.n_[j], design.actions[j]))
+            self.pooled_[frequent[self.max_pairs :]] = True
+            warnings.warn(
+                f"{len(with_rows)} pairs have rows; the {self.max_pairs} most frequent get a model of their "
+                "own, what remains of each channel is modelled as one. Raise max_pairs for more.",
+                NBAWarning,
+                stacklevel=3,
+            )
+        own = [j for j in with_rows if not self.pooled_[j]]
+        channels = sorted({design.groups[j][0] for j in np.flatnonzero(self.pooled_)})
+        self.place_: NDArray[np.int64] = np.full(k, -1, dtype=np.int64)
+        self.place_[own] = np.arange(len(own))
+        for j in np.flatnonzero(self.pooled_):
+            self.place_[j] = len(own) + channels.index(design.groups[j][0])
+        return [design.groups[j] for j in own] + [(channel,) for channel in channels]
+
+    def _make_room(self, design: Design, y: Floats) -> tuple[NDArray[np.int64], tuple[Groups, ...]]:
+        """Count new rows, and give pairs with their first ones a model: (model of each request, groups)."""
+        known = set(self.actions_)
+        self.actions_ += tuple(action for action in design.actions if action not in known)
+        index = {action: k for k, action in enumerate(self.actions_)}
+        moved = np.array([index[action] for action in design.actions], dtype=np.int64)
+        more = np.zeros(len(self.actions_) - len(self.n_))
+        request = moved[design.pair]
+        counts = np.bincount(request, minlength=len(self.actions_))
+        self.n_ = np.append(self.n_, more) + counts.astype(float)
+        self.positives_ = np.append(self.positives_, more) + np.bincount(
+            request, weights=y, minlength=len(self.actions_)
+        )
+        self.pooled_ = np.append(self.pooled_, more > 0)
+        self.place_ = np.append(self.place_, more - 1).astype(np.int64)
+        groups = list(self.base_.groups)
+        for k, own in sorted(zip(moved.tolist(), design.groups, strict=True)):
+            if counts[k] and self.place_[k] < 0:
+                self.place_[k] = len(groups)
+                groups.append(own)
+        return self.place_[request], tuple(groups)
 
     def _split(
         self, moments: NDArray[np.int64], gap_seconds: int
     ) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
         """Rows that the first fit sees, and the later ones that calibrate it."""
-        if self.calibration_share == 0 or len(moments) < 200:
+        if self.calibration_share == 0 or len(moments) < LEAST_ROWS:
             return None, None
         cut = np.sort(moments)[int(len(moments) * (1 - self.calibration_share))]
         early = np.flatnonzero(moments < cut - gap_seconds)
         late = np.flatnonzero(moments >= cut)
-        if len(early) < len(moments) // 4 or not len(late):
+        if len(early) < len(moments) // 4:
             warnings.warn(
                 f"Calibration is left out: only {len(early)} of {len(moments)} rows end before its slice. "
                 "Give a longer history or calibration_share=0 to say so yourself.",
@@ -229,195 +297,130 @@ class PairPropensity:
             return None, None
         return early, late
 
-    def _fit_base(
+    def _estimated(
         self,
         design: Design,
         y: Floats,
-        take: NDArray[np.int64] | None,
         *,
-        like: HierarchicalLogistic | None = None,
+        pair: NDArray[np.int64],
+        groups: list[Groups],
+        take: NDArray[np.int64] | None,
     ) -> HierarchicalLogistic:
-        """Fit the base on some rows; strengths come from a part of them where there are very many."""
-        fit = {"kinds": self._kinds(), "groups": design.groups, "n_jobs": self._threads()}
-        if like is not None:
-            rows = self._rows(design, y, take)
-            return HierarchicalLogistic.fit(rows, **fit, start=like.coef, strengths=like.strengths)
-        n = len(design) if take is None else len(take)
-        every = -(-n // STRENGTH_ROWS)
-        some = np.arange(len(design))[::every] if take is None else take[::every]
-        start = np.zeros((len(design.actions), len(self._kinds())))
-        start[:, 0] = self._start_levels(design, y)
-        rough = HierarchicalLogistic.fit(self._rows(design, y, some), **fit, start=start)
-        return rough if every == 1 else self._fit_base(design, y, take, like=rough)
+        """A base with strengths estimated on these rows, or on a part of them where there are very many."""
+        rows_there = np.arange(len(design)) if take is None else take
+        every = -(-len(rows_there) // STRENGTH_ROWS)
+        kinds = [INTERCEPT] + [SHARED] * len(self.shared_basis_) + [OWN] * len(self.own_basis_)
+        start = np.zeros((len(groups), len(kinds)))
+        start[:, 0] = _start_levels(pair, y, len(groups))
+        base = HierarchicalLogistic.fit(
+            self._rows(design, y, pair=pair, n_pairs=len(groups), take=rows_there[::every]),
+            kinds=np.array(kinds, dtype=np.int64),
+            groups=groups,
+            start=start,
+            n_jobs=self._threads(),
+        )
+        if every == 1:
+            return base
+        self.base_ = base
+        return self._refitted(design, y, pair=pair, take=take)
 
-    def _start_levels(self, design: Design, y: Floats) -> Floats:
-        """Log-odds of every pair's rate, held to the rate of all by ten rows."""
-        overall = (y.sum() + 0.5) / (len(y) + 1.0)
-        rates = (self.positives_ + 10 * overall) / (self.n_ + 10)
-        levels: Floats = np.log(rates / (1 - rates))
-        return levels
-
-    def _kinds(self) -> NDArray[np.int64]:
-        return np.array(
-            [INTERCEPT] + [SHARED] * len(self.shared_basis_) + [OWN] * len(self.own_basis_), dtype=np.int64
+    def _refitted(
+        self, design: Design, y: Floats, *, pair: NDArray[np.int64], take: NDArray[np.int64] | None
+    ) -> HierarchicalLogistic:
+        """The base on other rows, with the strengths it has."""
+        base = self.base_
+        return HierarchicalLogistic.fit(
+            self._rows(design, y, pair=pair, n_pairs=len(base.groups), take=take),
+            kinds=base.levels.kinds,
+            groups=base.groups,
+            start=base.coef,
+            strengths=base.strengths,
+            n_jobs=self._threads(),
         )
 
     def _threads(self) -> int:
-        return (os.cpu_count() or 1) if self.n_jobs == -1 else max(1, self.n_jobs)
+        return (os.cpu_count() or 1) if self.n_jobs == -1 else self.n_jobs
 
-    def _rows(self, design: Design, y: Floats, take: NDArray[np.int64] | None) -> Rows:
+    def _rows(
+        self,
+        design: Design,
+        y: Floats,
+        *,
+        pair: NDArray[np.int64],
+        n_pairs: int,
+        take: NDArray[np.int64] | None,
+    ) -> Rows:
         """A pair's rows in fixed chunks, expanded when they are asked for."""
         requests = np.arange(len(design)) if take is None else take
-        pair = design.pair[requests]
-        order = np.argsort(pair, kind="stable")
-        bounds = np.searchsorted(pair[order], np.arange(len(design.actions) + 1))
+        order = requests[np.argsort(pair[requests], kind="stable")]
+        bounds = np.searchsorted(pair[order], np.arange(n_pairs + 1))
         shared = self.shared_basis_.expand(design.shared)
+        d = 1 + len(self.shared_basis_) + len(self.own_basis_)
 
-        def rows(k: int) -> list[tuple[Floats, Floats]]:
-            mine = requests[order[bounds[k] : bounds[k + 1]]]
-            pieces = [mine[lo : lo + CHUNK] for lo in range(0, len(mine), CHUNK)]
-            return [
-                (
-                    np.hstack(
-                        [
-                            np.ones((len(piece), 1)),
-                            shared[design.row[piece]],
-                            self.own_basis_.expand(design.own[piece]),
-                        ]
-                    ),
-                    y[piece],
-                )
-                for piece in pieces
-            ]
+        def rows(k: int) -> Iterator[tuple[Floats, Floats]]:
+            for lo in range(bounds[k], bounds[k + 1], CHUNK):
+                piece = order[lo : min(lo + CHUNK, bounds[k + 1])]
+                z = np.empty((len(piece), d))
+                gather(shared, design.own[piece], design.row[piece], self.own_basis_.curves, WIDEST, z)
+                yield z, y[piece]
 
         return rows
 
-    def _raw_at_anchor(self, design: Design) -> Floats:
-        extended = self.base_._extend(design.groups)
-        return self._margins(design, np.arange(len(design)), extended.anchor)
-
-    def _margins(self, design: Design, take: NDArray[np.int64], coef: Floats) -> Floats:
+    def _margins(self, design: Design, *, pair: NDArray[np.int64], take: NDArray[np.int64]) -> Floats:
+        """(len(take),) uncalibrated margins of some training rows."""
         margin = np.empty(len(design))
+        position = np.arange(len(design), dtype=float)
+        coef = self.base_.coef
         with threadpool_limits(1):
-            rows = self._rows(design, np.arange(len(design), dtype=float), take)
-            for k in range(len(design.actions)):
-                for z, position in rows(k):
-                    margin[position.astype(np.int64)] = z @ coef[k]
-        return margin[take]
+            rows = self._rows(design, position, pair=pair, n_pairs=len(coef), take=take)
+            for k in range(len(coef)):
+                for z, here in rows(k):
+                    margin[here.astype(np.int64)] = z @ coef[k]
+        taken: Floats = margin[take]
+        return taken
 
-    def _prepared(self, design: Design) -> _Pairs:
-        """Coefficients, roots of covariances and calibration lines of the design's pairs."""
+    def _prepared(self, design: Design) -> Prepared:
+        """What scoring needs of the design's pairs; kept until other pairs are asked for."""
+        wanted = (design.actions, design.groups)
+        kept = self._prepared_for
+        if kept is None or kept[0] != wanted:
+            index = {action: k for k, action in enumerate(self.actions_)}
+
+            def posterior(i: int) -> Posterior:
+                return self._posterior(index.get(design.actions[i], -1), design.groups[i])
+
+            kept = wanted, Prepared.of(len(design.actions), self.base_.n_columns, posterior)
+            self._prepared_for = kept
+        return kept[1]
+
+    def _posterior(self, k: int, groups: Groups) -> Posterior:
+        base, line = self.base_, self.calibration_.line(groups[0])
+        line_cov = self.calibration_.covariance(groups[0])
+        place = self.place_[k] if k >= 0 else -1
+        if place < 0:
+            return *base.prior_of(groups), line, line_cov
+        mean, cov = base.coef[place], base.cov[place]
+        if self.pooled_[k]:  # its own difference from what remains of the channel is not known
+            cov = cov + np.diag(1.0 / base.strengths.diagonal("pair", base.levels.kinds))
+        return mean, cov, line, line_cov
+
+    def _check(self, design: Design) -> None:
         self._check_fitted()
-        key = (design.actions, design.groups)
-        if getattr(self, "_prepared_key", None) != key:
-            self._prepared_pairs = _Pairs(self, design.actions, design.groups)
-            self._prepared_key = key
-        return self._prepared_pairs
-
-    def _forget_prepared(self) -> None:
-        self._prepared_key = None
+        check_columns(design, (*self.shared_features_, *self.own_features_))
+        check_values(design)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "base_"):
             raise NotFittedError("PairPropensity is not fitted; call fit(design, y) first.")
 
-    def _check_columns(self, design: Design) -> None:
-        """Columns have to be those of the fit, by name and order: a swapped column is silently wrong."""
-        self._check_fitted()
-        wanted = [f.name for f in (*self.shared_features_, *self.own_features_)]
-        found = [f.name for f in design.features]
-        if wanted != found:
-            missing = sorted(set(wanted) - set(found))[:5]
-            extra = sorted(set(found) - set(wanted))[:5]
-            raise ArgumentError(
-                f"The design's {len(found)} columns are not the {len(wanted)} the model was fitted on "
-                f"(missing: {missing}, extra: {extra}). Use the features that were fitted with the model."
-            )
 
-
-class _Pairs:
-    """What scoring needs of the pairs asked for, in their order."""
-
-    def __init__(
-        self, model: PairPropensity, actions: Sequence[Action], groups: Sequence[tuple[str, ...]]
-    ) -> None:
-        place = {action: k for k, action in enumerate(model.actions_)}
-        d = model.base_.n_columns
-        self.coef = np.zeros((len(actions), d))
-        self.low = np.zeros((len(actions), d, d))
-        self.line = np.zeros((len(actions), 2))
-        with threadpool_limits(1):
-            for k, action in enumerate(actions):
-                at = place.get(action)
-                if at is not None:
-                    mean, cov = model.base_.coef[at], model.base_.cov[at]
-                else:
-                    mean, cov = model.base_.prior_of(groups[k])
-                self.coef[k] = mean
-                self.low[k] = np.linalg.cholesky(cov)
-                self.line[k] = model.calibration_.line(groups[k][0])
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _score(
-    shared, own, row, pair, source, kind, scale, center, width, coef, low, line, margin, spread
-):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Margins and spreads with one fixed order of summation: one row and a million have the same bits."""
-    n_shared = shared.shape[1]
-    d = 1 + n_shared + len(source)
-    z = np.empty(d)
-    root = np.empty(d)
-    z[0] = 1.0
-    last = -1
-    for r in range(len(row)):
-        if row[r] != last:
-            last = row[r]
-            for c in range(n_shared):
-                z[1 + c] = shared[last, c]
-        for c in range(len(source)):
-            z[1 + n_shared + c] = curve(float(own[r, source[c]]), kind[c], scale[c], center[c], width[c])
-        k = pair[r]
-        total = 0.0
-        for c in range(d):
-            total += z[c] * coef[k, c]
-        for c in range(d):
-            root[c] = 0.0
-        for i in range(d):
-            if z[i] != 0.0:
-                for c in range(i + 1):
-                    root[c] += z[i] * low[k, i, c]
-        square = 0.0
-        for c in range(d):
-            square += root[c] * root[c]
-        margin[r] = line[k, 0] + line[k, 1] * total
-        spread[r] = abs(line[k, 1]) * math.sqrt(square)
-
-
-def _check_outcomes(design: Design, y: Floats) -> Floats:
-    y = np.asarray(y, dtype=float)
-    if y.shape != (len(design),):
-        raise OutcomeError(f"Outcomes have shape {y.shape}; expected one a request: ({len(design)},).")
-    odd = np.flatnonzero(~((y == 0) | (y == 1)))
-    if len(odd):
-        raise OutcomeError(
-            f"{len(odd)} outcomes are neither 0 nor 1 (first at row {odd[0]}). "
-            "Leave rows without a known outcome out; an open window is not a 0."
-        )
-    if not np.isfinite(np.nan_to_num(design.shared, nan=0.0)).all() or not np.isfinite(
-        np.nan_to_num(design.own, nan=0.0)
-    ).all():
-        raise ArgumentError("Features hold infinite values; missing is NaN, and nothing else is read as missing.")
-    if len(y) and y.min() == y.max():
-        warnings.warn(
-            f"All {len(y)} outcomes are {int(y[0])}: the model can only say how sure that makes it.",
-            NBAWarning,
-            stacklevel=3,
-        )
-    return y
-
-
-def _padded(values: Floats, n: int) -> Floats:
-    return np.concatenate([values, np.zeros(n - len(values))])
+def _start_levels(pair: NDArray[np.int64], y: Floats, n_pairs: int) -> Floats:
+    """Log-odds of every pair's rate, held to the rate of all by ten rows."""
+    overall = (y.sum() + 0.5) / (len(y) + 1.0)
+    n = np.bincount(pair, minlength=n_pairs)
+    rates = (np.bincount(pair, weights=y, minlength=n_pairs) + 10 * overall) / (n + 10)
+    levels: Floats = np.log(rates / (1 - rates))
+    return levels
 
 
 def _under(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

@@ -1,0 +1,115 @@
+"""Margins and spreads of requests, in one fixed order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from threadpoolctl import threadpool_limits
+
+from nba.contracts import Design, Floats
+from nba.models.basis import WIDEST, Basis, fill
+
+Posterior = tuple[Floats, Floats, tuple[float, float], Floats]
+"""Of a pair: mean (D,), covariance (D, D), (shift, slope), and the line's covariance (2, 2)."""
+_PIECE = 16_384
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What scoring needs of the pairs asked for, in their order.
+
+    Attributes
+    ----------
+    coef : (K, D)
+    low : (K, D, D) lower Cholesky factors of the coefficients' covariances
+    line : (K, 5) shift, slope, and the variance of the shift, their covariance, the variance of the slope
+    """
+
+    coef: Floats
+    low: Floats
+    line: Floats
+
+    @classmethod
+    def of(cls, k: int, d: int, posterior: Callable[[int], Posterior]) -> Prepared:
+        """Gather the posteriors of K pairs."""
+        coef, low, line = np.zeros((k, d)), np.zeros((k, d, d)), np.zeros((k, 5))
+        with threadpool_limits(1):  # a factor must not depend on the machine's threads
+            for i in range(k):
+                mean, cov, shift_slope, line_cov = posterior(i)
+                coef[i], low[i] = mean, np.linalg.cholesky(cov)
+                line[i] = *shift_slope, line_cov[0, 0], line_cov[0, 1], line_cov[1, 1]
+        return cls(coef, low, line)
+
+
+def score(
+    design: Design, *, shared: Basis, own: Basis, pairs: Prepared, n_jobs: int
+) -> tuple[Floats, Floats]:
+    """(margin, spread) of each request; one row and a million have the same bits, on any threads."""
+    n = len(design)
+    margin, spread = np.empty(n), np.empty(n)
+    x_shared, x_own = np.ascontiguousarray(design.shared), np.ascontiguousarray(design.own)
+    row, pair = np.ascontiguousarray(design.row), np.ascontiguousarray(design.pair)
+
+    def piece(lo: int) -> None:
+        part = slice(lo, lo + _PIECE)
+        _score(
+            x_shared, x_own[part], row[part], pair[part], shared.curves, own.curves, WIDEST,
+            pairs.coef, pairs.low, pairs.line, margin[part], spread[part],
+        )  # fmt: skip
+
+    starts = range(0, n, _PIECE)
+    if n_jobs == 1 or len(starts) < 2:
+        for lo in starts:
+            piece(lo)
+    else:
+        with ThreadPoolExecutor(n_jobs) as pool:
+            list(pool.map(piece, starts))
+    return margin, spread
+
+
+@njit(cache=True, nogil=True)
+def gather(shared, own, row, curves, widest, z):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Fill z (n, D) with a leading 1, the expanded shared columns of each row, and its own curves."""
+    n_shared = shared.shape[1]
+    for r in range(len(row)):
+        z[r, 0] = 1.0
+        for c in range(n_shared):
+            z[r, 1 + c] = shared[row[r], c]
+        fill(own[r], curves, widest, z[r], 1 + n_shared)
+
+
+@njit(cache=True, nogil=True)
+def _score(shared, own, row, pair, shared_curves, own_curves, widest, coef, low, line, margin, spread):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    n_shared = len(shared_curves[0])
+    d = coef.shape[1]
+    z = np.empty(d)
+    root = np.empty(d)
+    z[0] = 1.0
+    last = -1
+    for r in range(len(row)):
+        if row[r] != last:
+            last = row[r]
+            fill(shared[last], shared_curves, widest, z, 1)
+        fill(own[r], own_curves, widest, z, 1 + n_shared)
+        k = pair[r]
+        total = 0.0
+        for c in range(d):
+            total += z[c] * coef[k, c]
+        for c in range(d):
+            root[c] = 0.0
+        for i in range(d):
+            if z[i] != 0.0:
+                for c in range(i + 1):
+                    root[c] += z[i] * low[k, i, c]
+        square = 0.0
+        for c in range(d):
+            square += root[c] * root[c]
+        slope = line[k, 1]
+        of_line = line[k, 2] + 2.0 * total * line[k, 3] + total * total * line[k, 4]
+        margin[r] = line[k, 0] + slope * total
+        spread[r] = math.sqrt(slope * slope * square + max(of_line, 0.0))
