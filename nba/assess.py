@@ -204,7 +204,7 @@ def _true_probabilities(chosen: list[tuple[str, Action]], at: int, territory: An
             by_action.setdefault(action, []).append(i)
     for action, rows in by_action.items():
         hcps = [chosen[i][0] for i in rows]
-        p[rows] = territory.response_probability(hcps, at, [action])[:, 0]
+        p[rows] = territory.response_probability(hcps, np.full(len(hcps), at), [action])[:, 0]
     return p
 
 
