@@ -86,6 +86,7 @@ class HistoryMeasure:
             raise ArgumentError(f"of is {self.of!r}; expected one of {', '.join(_EVENTS)}.")
         if self.by is not None and self.by not in _KEYS:
             raise ArgumentError(f"by is {self.by!r}; expected one of {', '.join(_KEYS)}, or None.")
+        _check_days("window_days", self.days)
         if self.by in SPARSE and not self.own:
             raise ArgumentError(
                 f"{type(self).__name__}(by={self.by!r}) would cost a column per {self.by}. "
@@ -168,10 +169,6 @@ class Count(HistoryMeasure):
     """How many events fell into the last ``window_days`` (None: ever)."""
 
     window_days: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_days("window_days", self.window_days)
 
     @property
     def days(self) -> int | None:
