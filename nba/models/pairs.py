@@ -236,7 +236,7 @@ class PairPropensity(Params):
         k = len(design.actions)
         self.actions_ = design.actions
         self.n_: Floats = np.bincount(design.pair, minlength=k).astype(float)
-        self.positives_ = np.bincount(design.pair, weights=y, minlength=k)
+        self.positives_: Floats = np.asarray(np.bincount(design.pair, weights=y, minlength=k), dtype=float)
         self.pooled_ = np.zeros(k, dtype=bool)
         with_rows = np.flatnonzero(self.n_)
         if len(with_rows) > self.max_pairs:

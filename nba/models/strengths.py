@@ -20,7 +20,8 @@ _PSEUDO = 1.0
 """Weight of the hyperprior in coefficients: without it the strengths of hard worlds run away."""
 _FASTEST = 4.0
 """A strength changes at most by this factor an update: far from the end its estimate is rough."""
-_RANGE = (1e-3, 1e6)
+_RANGE = (0.05, 1e6)
+"""A typical difference is never believed to move log-odds by more than about ten, even where it separates."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,367 @@
+"""PairPropensity: one model a (content, channel) pair."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from nba import artifact
+from nba.contracts import Action, Feature
+from nba.errors import ArgumentError, NBAWarning, OutcomeError
+from nba.models import PairPropensity
+
+
+@pytest.fixture(scope="module")
+def planted(world):
+    return world()
+
+
+@pytest.fixture(scope="module")
+def model(planted):
+    return PairPropensity().fit(planted.design, planted.y)
+
+
+def with_action(design, action, groups):
+    """The same requests, all asking for one other pair."""
+    return replace(design, pair=np.zeros_like(design.pair), actions=(action,), groups=(groups,))
+
+
+def test_it_finds_what_was_planted(planted, model):
+    margin, _ = model.score(planted.design)
+
+    assert np.corrcoef(margin, planted.truth)[0, 1] > 0.85
+
+
+def test_two_worlds_give_two_strengths(world):
+    strength = {}
+    for apart in (0.0, 0.7):
+        made = world(apart=apart, requests=12_000)
+        base = PairPropensity().fit(made.design, made.y).base_
+        strength[apart] = base.strengths.values["pair"][1]
+
+    assert strength[0.0] > 10 * strength[0.7]
+
+
+def test_contributions_add_up_to_the_margin(planted, model):
+    parts = model.contributions(planted.design)
+
+    assert_allclose(parts.base + parts.values.sum(axis=1), parts.margin, atol=1e-9)
+    assert_array_equal(parts.margin, model.score(planted.design)[0])
+
+
+def test_a_feature_at_its_reference_or_missing_contributes_nothing(planted, model):
+    # shares that are never negative nor missing in training keep their linear curve's centre as reference
+    shared = np.array(planted.design.shared)
+    shared[:, 1] = np.nan
+
+    parts = model.contributions(replace(planted.design, shared=shared))
+
+    assert_array_equal(parts.values[:, 1], 0.0)
+    assert np.abs(parts.values[:, 0]).max() > 0
+
+
+def test_a_flag_at_its_mean_contributes_nothing(planted):
+    flags = (planted.design.shared > 0.5).astype(float)
+    features = tuple(Feature(f"f{j}", "", unit="flag") for j in range(flags.shape[1]))
+    design = replace(planted.design, shared=flags, shared_features=features)
+    model = PairPropensity().fit(design, planted.y)
+
+    parts = model.contributions(replace(design, shared=np.tile(flags.mean(axis=0), (len(flags), 1))))
+
+    assert_allclose(parts.values[:, : flags.shape[1]], 0.0, atol=1e-12)
+
+
+def test_one_row_and_a_batch_have_the_same_bits(planted, model, take):
+    margin, spread = model.score(planted.design)
+
+    for r in (0, 17, len(planted.y) - 1):
+        alone = take(planted.design, np.array([r]))
+        alone = replace(alone, shared=alone.shared[alone.row], row=np.zeros(1, dtype=int))
+        one = model.score(alone)
+        assert (one[0][0], one[1][0]) == (margin[r], spread[r])
+
+
+def test_threads_change_no_bit_of_fit_or_score(world):
+    made = world(requests=40_000, pairs=5)
+
+    one, three = (PairPropensity(n_jobs=n).fit(made.design, made.y) for n in (1, 3))
+
+    assert_array_equal(one.base_.coef, three.base_.coef)
+    for a, b in zip(one.score(made.design), three.score(made.design), strict=True):
+        assert_array_equal(a, b)
+
+
+def test_the_order_of_rows_moves_rounding_only_when_moments_are_given(planted, take):
+    at = np.random.default_rng(0).integers(0, 10**9, len(planted.y))
+    order = np.random.default_rng(1).permutation(len(planted.y))
+    # HCP rows stand in another order, too, so that no sum is in the same order
+    turned = replace(take(planted.design, order), row=planted.design.row[order])
+
+    plain = PairPropensity().fit(planted.design, planted.y, at=at)
+    other = PairPropensity().fit(turned, planted.y[order], at=at[order])
+
+    assert_allclose(other.score(planted.design)[0], plain.score(planted.design)[0], atol=1e-8)
+
+
+def test_calibration_is_learned_on_the_latest_rows_and_the_gap_is_left_out(world):
+    made = world(requests=8000, apart=0.1)
+    at = np.arange(8000)
+    y = made.y.copy()
+    late = at >= 6400
+    y[late & (np.random.default_rng(0).random(8000) < 0.15)] = 1.0
+
+    model = PairPropensity(calibration_share=0.2).fit(made.design, y, at=at, gap_seconds=100)
+
+    assert model.calibration_.pooled[0] > 0.2
+
+
+def test_calibration_is_left_out_aloud_where_no_row_ends_before_its_slice(planted):
+    at = np.zeros(len(planted.y), dtype=int)
+
+    with pytest.warns(NBAWarning, match="Calibration is left out"):
+        model = PairPropensity().fit(planted.design, planted.y, at=at)
+
+    assert model.calibration_.groups == ()
+
+
+def test_a_pair_never_seen_takes_its_channels_level_and_is_wider_than_any_seen(world):
+    made = world(requests=8000, apart=0.2)
+    model = PairPropensity().fit(made.design, made.y)
+    groups = ("channel=c1", "topic=t1")
+    seen = [k for k, g in enumerate(made.design.groups) if g[0] == "channel=c1" and model.n_[k] > 0]
+
+    new = with_action(made.design, Action("c1", "new"), groups)
+    margin, spread = model.score(new)
+    others = [
+        model.score(with_action(made.design, made.design.actions[k], made.design.groups[k])) for k in seen
+    ]
+
+    assert_array_equal(model.support(new)[1], [True])
+    assert min(m.mean() for m, _ in others) < margin.mean() < max(m.mean() for m, _ in others)
+    assert all(spread.mean() > s.mean() for _, s in others)
+
+
+def test_a_channel_never_seen_still_answers_and_is_wider_still(planted, model):
+    known = with_action(planted.design, Action("c1", "new"), ("channel=c1", "topic=t1"))
+    unknown = with_action(planted.design, Action("fax", "new"), ("channel=fax", "topic=t1"))
+
+    margin, spread = model.score(unknown)
+
+    assert np.isfinite(margin).all()
+    assert spread.mean() > model.score(known)[1].mean()
+
+
+def test_zero_responses_in_a_pair_still_give_some_and_one_row_is_enough(planted):
+    y = planted.y.copy()
+    y[planted.design.pair == 0] = 0.0
+    first = np.flatnonzero(planted.design.pair == 1)
+    keep = np.setdiff1d(np.arange(len(y)), first[1:])
+    design = replace(
+        planted.design,
+        row=planted.design.row[keep],
+        pair=planted.design.pair[keep],
+        own=planted.design.own[keep],
+    )
+
+    model = PairPropensity().fit(design, y[keep])
+    margin, spread = model.score(planted.design)
+
+    assert model.n_[1] == 1
+    assert np.all(1 / (1 + np.exp(-margin)) > 0)
+    assert spread[planted.design.pair == 1].mean() > spread[planted.design.pair != 1].mean()
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_a_handful_of_rows_is_enough(planted, take, n):
+    few = take(planted.design, np.arange(n))
+    y = np.zeros(n)
+
+    with pytest.warns(NBAWarning, match="outcomes are 0"):
+        model = PairPropensity().fit(few, y)
+
+    margin, spread = model.score(planted.design)
+    assert np.isfinite(margin).all()
+    assert (spread > 0).all()
+
+
+def test_constant_and_empty_columns_are_reported(planted):
+    shared = np.array(planted.design.shared)
+    shared[:, 0], shared[:, 2] = 7.0, np.nan
+
+    model = PairPropensity().fit(replace(planted.design, shared=shared), planted.y)
+
+    assert model.dropped_ == ("f0", "f2")
+    assert np.isfinite(model.score(planted.design)[0]).all()
+
+
+def test_infinite_values_are_refused_by_column_and_huge_ones_named(planted, model):
+    shared = np.array(planted.design.shared)
+    shared[3, 1] = np.inf
+    with pytest.raises(ArgumentError, match="f1"):
+        PairPropensity().fit(replace(planted.design, shared=shared), planted.y)
+    with pytest.raises(ArgumentError, match="f1"):
+        model.score(replace(planted.design, shared=shared))
+
+    shared[3, 1] = 1e200
+    with pytest.warns(NBAWarning, match="f1"):
+        fitted = PairPropensity().fit(replace(planted.design, shared=shared), planted.y)
+
+    assert np.isfinite(fitted.score(planted.design)[0]).all()
+
+
+@pytest.mark.parametrize(
+    "first", [2.0, -1.0, 0.5, np.nan, np.inf], ids=["two", "minus", "half", "nan", "inf"]
+)
+def test_an_outcome_that_is_neither_0_nor_1_is_refused(planted, model, first):
+    y = planted.y.copy()
+    y[0] = first
+
+    with pytest.raises(OutcomeError, match="row 0"):
+        PairPropensity().fit(planted.design, y)
+    with pytest.raises(OutcomeError, match="row 0"):
+        model.learn(planted.design, y)
+
+
+def test_texts_wrong_lengths_and_no_rows_are_refused(planted, take):
+    with pytest.raises(OutcomeError, match="not numbers"):
+        PairPropensity().fit(planted.design, np.full(len(planted.y), "yes"))
+    with pytest.raises(OutcomeError, match="shape"):
+        PairPropensity().fit(planted.design, planted.y[1:])
+    with pytest.raises(OutcomeError, match="no outcomes"):
+        PairPropensity().fit(take(planted.design, np.arange(0)), planted.y[:0])
+
+
+def test_learning_adds_up_with_new_pairs_and_channels_in_any_order(world, take):
+    made = world(pairs=14, channels=4)
+    fit_on = np.flatnonzero((np.arange(4000) < 2500) & (made.design.pair < 10) & (made.design.pair % 4 < 3))
+    a, b = np.arange(2500, 3200), np.arange(3200, 4000)
+
+    def learned(*parts):
+        model = PairPropensity().fit(take(made.design, fit_on), made.y[fit_on])
+        for part in parts:
+            model.learn(take(made.design, part), made.y[part])
+        return model
+
+    both = learned(np.r_[a, b])
+    for other in (learned(a, b), learned(b, a)):
+        for mine, theirs in zip(both.score(made.design), other.score(made.design), strict=True):
+            assert_allclose(mine, theirs, atol=1e-8)
+        assert_array_equal(other.support(made.design)[0], both.support(made.design)[0])
+
+
+def test_learning_from_a_world_that_has_shifted_ends_at_its_rate_not_beyond(world):
+    made = world(requests=6000, apart=0.1, features=2)
+    rng = np.random.default_rng(3)
+    model = PairPropensity().fit(made.design, made.y)
+    before = 1 / (1 + np.exp(-model.score(made.design)[0].mean()))
+
+    for _ in range(8):
+        model.learn(made.design, (rng.random(6000) < 1 / (1 + np.exp(-made.truth - 1.0))).astype(float))
+
+    p = (1 / (1 + np.exp(-model.score(made.design)[0]))).mean()
+    shifted = (1 / (1 + np.exp(-made.truth - 1.0))).mean()
+    # six thousand rows of the old rate and 48,000 of the new one
+    assert before < p
+    assert p == pytest.approx((made.y.mean() + 8 * shifted) / 9, rel=0.1)
+
+
+def test_learning_from_nothing_changes_nothing(planted, take):
+    model = PairPropensity().fit(planted.design, planted.y)
+    before = model.score(planted.design)
+
+    model.learn(take(planted.design, np.arange(0)), planted.y[:0])
+
+    assert_array_equal(model.score(planted.design)[0], before[0])
+
+
+def test_more_pairs_than_can_be_modelled_are_pooled_by_channel_aloud(world):
+    made = world(pairs=40, requests=3000)
+
+    with pytest.warns(NBAWarning, match="most frequent"):
+        model = PairPropensity(max_pairs=6).fit(made.design, made.y)
+
+    margin, spread = model.score(made.design)
+    assert len(model.base_.groups) <= 6 + 3
+    assert (
+        model.n_[~model.pooled_].min() >= model.n_[model.pooled_].max() or not model.n_[~model.pooled_].all()
+    )
+    assert np.isfinite(margin).all()
+    assert spread[model.pooled_[made.design.pair]].mean() > spread[~model.pooled_[made.design.pair]].mean()
+
+
+def test_a_bundle_on_disk_gives_the_same_bits_and_learns_on(planted, tmp_path, take):
+    model = PairPropensity(max_pairs=300).fit(planted.design, planted.y)
+    model.learn(take(planted.design, np.arange(50)), planted.y[:50])
+    plain, arrays = model.to_state()
+
+    artifact.save(tmp_path / "m", manifest=plain, arrays=arrays)
+    loaded = artifact.load(tmp_path / "m")
+    back = PairPropensity.from_state((loaded[0], loaded[1]))
+
+    for step in range(2):
+        for mine, theirs in zip(model.score(planted.design), back.score(planted.design), strict=True):
+            assert_array_equal(mine, theirs)
+        if step == 0:
+            for m in (model, back):
+                m.learn(take(planted.design, np.arange(50, 90)), planted.y[50:90])
+    assert back.max_pairs == 300
+
+
+def test_separable_and_rare_worlds_fit_without_a_warning(world):
+    made = world(requests=20_000, level=-8.0)
+    assert 0 < made.y.sum() < 200
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        PairPropensity().fit(made.design, made.y)
+        separable = (made.design.shared[made.design.row, 0] > 0).astype(float)
+        margin, _ = PairPropensity().fit(made.design, separable).score(made.design)
+
+    assert np.isfinite(margin).all()
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.9, 2.0])
+def test_a_share_outside_its_range_is_refused(share):
+    with pytest.raises(ArgumentError, match="calibration_share"):
+        PairPropensity(calibration_share=share)
+
+
+@pytest.mark.slow
+def test_intervals_of_90_percent_cover_the_truth_at_every_size_of_pair(world):
+    hits, sizes = [], []
+    for seed in range(20):
+        made = world(pairs=24, requests=20_000, apart=0.3, seed=seed)
+        model = PairPropensity().fit(made.design, made.y)
+        margin, spread = model.score(made.design)
+        hits.append(np.abs(margin - made.truth) < 1.645 * spread)
+        sizes.append(model.n_[made.design.pair])
+    hit, size = np.concatenate(hits), np.concatenate(sizes)
+
+    for lo, hi in ((0, np.inf), (0, 200), (200, 1000), (1000, np.inf)):
+        group = (size > lo) & (size <= hi)
+        assert 0.85 < hit[group].mean() < 0.95, (lo, hi, hit[group].mean())
+
+
+@pytest.mark.slow
+def test_calibrating_helps_after_a_shift_and_costs_little_without(world):
+    def loss(margin, truth):
+        p = 1 / (1 + np.exp(-truth))
+        return float((p * np.logaddexp(0, -margin) + (1 - p) * np.logaddexp(0, margin)).mean())
+
+    gain = {0.0: [], 0.6: []}
+    for shift, gains in gain.items():
+        for seed in range(20):
+            made = world(requests=8000, seed=seed)
+            truth = made.truth + shift * (np.arange(8000) >= 6400)
+            y = (np.random.default_rng(seed).random(8000) < 1 / (1 + np.exp(-truth))).astype(float)
+            with_line, without = (
+                PairPropensity(calibration_share=share).fit(made.design, y) for share in (0.2, 0.0)
+            )
+            now = made.truth + shift
+            gains.append(
+                loss(without.score(made.design)[0], now) - loss(with_line.score(made.design)[0], now)
+            )
+
+    assert np.mean(gain[0.6]) > 0.005
+    assert np.mean(gain[0.0]) > -0.001
