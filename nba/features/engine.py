@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nba.contracts import Action, Columns, Design, Evidence, Feature, Floats, Ints, State, Strings
+from nba.contracts import Action, Columns, Design, Feature, Floats, Ints, State, Strings
 from nba.errors import ArgumentError, NBAWarning, NotFittedError
 from nba.features.asked import Asked
 from nba.features.declare import Attribute, Declared, Fit, HistoryMeasure, Rate, from_json, to_json
 from nba.features.events import Events
+from nba.features.evidence import RowEvidence, Spot
 from nba.features.profile import Profiles, levels
 from nba.features.standard import STANDARD
 from nba.history import BetaPrior, Measure, beta_prior, sweep
@@ -38,7 +39,7 @@ class EngagementFeatures:
     levels_ : per column of the hcp table the values that have flags of their own
     priors_ : per rate (its place among the measures) the prior of each column, learned in fit
     columns_ : per measure the columns it gives
-    catalogue_ : all columns, shared ones first
+    shared_features_, own_features_, catalogue_ : what the columns mean; the catalogue has shared ones first
     notes_ : which measures gave no column, and why
 
     Examples
@@ -88,22 +89,14 @@ class EngagementFeatures:
         return self
 
     @property
-    def shared_features_(self) -> tuple[Feature, ...]:
-        """What the shared columns mean."""
-        return self._columns_of(own=False)
-
-    @property
-    def own_features_(self) -> tuple[Feature, ...]:
-        """What the columns looked up by an action mean."""
-        return self._columns_of(own=True)
-
-    @property
     def catalogue_(self) -> tuple[Feature, ...]:
         """What all columns mean, shared ones first."""
+        self._check_fitted()
         return self.shared_features_ + self.own_features_
 
     def get_feature_names_out(self) -> Strings:
         """Names of the shared columns, as :meth:`transform` gives them."""
+        self._check_fitted()
         return np.array([feature.name for feature in self.shared_features_], dtype=object)
 
     def events(self, engagement: Engagement) -> Events:
@@ -171,29 +164,25 @@ class EngagementFeatures:
         at: Ints,
         actions: Actions,
         pair: Ints,
-    ) -> tuple[Design, list[dict[str, Evidence]]]:
+    ) -> tuple[Design, list[RowEvidence]]:
         """One request a row, with the counts behind every number: "5 of the last 10".
 
         Returns
         -------
         design : as :meth:`design`, with row i asking for ``pair[i]``
-        evidence : per row a dict from feature name to Evidence; a feature is left out where there is
+        evidence : per row a mapping from feature name to Evidence; a feature is left out where there is
             nothing to count: an unknown or restricted attribute, a content without a topic, a faded sum
         """
         self._check_fitted()
         asked = actions if isinstance(actions, Asked) else self.ask(actions, events.content)
         row = np.arange(len(hcps), dtype=np.int64)
         design, raw = self._compute(_Rows(events, hcp_table, hcps, at), asked, row, pair)
-        found: list[dict[str, Evidence]] = [{} for _ in range(len(hcps))]
-        for measure, features, parts in zip(self.measures, self.columns_, raw, strict=True):
-            has_key = _has_key(measure, asked)[pair]
-            for c, feature in enumerate(features):
-                columns = [part[:, c].tolist() for part in parts]
-                for i, values in enumerate(zip(*columns, strict=True)):
-                    counted = measure.evidence(values) if has_key[i] else None
-                    if counted is not None:
-                        found[i][feature.name] = counted
-        return design, found
+        spots = {
+            feature.name: Spot(measure, parts, column, _has_key(measure, asked)[pair])
+            for measure, features, parts in zip(self.measures, self.columns_, raw, strict=True)
+            for column, feature in enumerate(features)
+        }
+        return design, [RowEvidence(spots, row=i) for i in range(len(hcps))]
 
     def to_state(self) -> State:
         """Everything that was declared and learned, as plain JSON."""
@@ -228,10 +217,13 @@ class EngagementFeatures:
     def _settle(self) -> None:
         """Describe all columns, now that keys and levels are known."""
         self.columns_ = tuple(self._describe(measure) for measure in self.measures)
+        described = list(zip(self.measures, self.columns_, strict=True))
+        self.shared_features_ = tuple(f for m, columns in described if not _is_own(m) for f in columns)
+        self.own_features_ = tuple(f for m, columns in described if _is_own(m) for f in columns)
         self.notes_ = tuple(
             f"{m.name('...')}: no value to give it a column." if isinstance(m, HistoryMeasure)
             else f"attribute({m.column}): no value that {m.min_hcps} HCPs share, so it has no column."
-            for m, columns in zip(self.measures, self.columns_, strict=True)
+            for m, columns in described
             if not columns and not isinstance(m, Fit)
         )  # fmt: skip
 
@@ -244,11 +236,6 @@ class EngagementFeatures:
 
     def _keys_of(self, measure: HistoryMeasure) -> tuple[str, ...]:
         return ("",) if measure.own or measure.by is None else self.keys_[measure.by]
-
-    def _columns_of(self, *, own: bool) -> tuple[Feature, ...]:
-        self._check_fitted()
-        described = zip(self.measures, self.columns_, strict=True)
-        return tuple(f for measure, columns in described if _is_own(measure) == own for f in columns)
 
     def _learn_priors(self, events: Events, until: int) -> dict[int, tuple[BetaPrior, ...]]:
         """One prior a column of every rate; an own view pools all keys into one."""
