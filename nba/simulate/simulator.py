@@ -9,7 +9,7 @@ the next midnight on, so the truth at a moment reads only what lies strictly bef
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from nba.simulate.consent import Consent
 from nba.simulate.days import live_through, portal_visits
 from nba.simulate.library import label_rows, write_library
 from nba.simulate.rows import interaction_rows
-from nba.simulate.surface import Past, replay, success_probability
+from nba.simulate.surface import Past, State, replay, success_probability
 from nba.simulate.world import World, invent_people, make_world, rep_rows
 from nba.tables import Engagement, as_moment
 
@@ -42,6 +42,7 @@ class Territory:
     truth: pd.DataFrame
     _world: World = field(repr=False)
     _past: Past = field(repr=False)
+    _latest: dict[int, State] = field(default_factory=dict, init=False, repr=False)
 
     def response_probability(
         self, hcp_ids: Sequence[str] | Strings, at: object, actions: Sequence[tuple[str, str]]
@@ -85,7 +86,7 @@ class Territory:
         channel, content = _pairs(actions, world)
         result = np.zeros((len(hcp), len(actions)))
         wanted = np.flatnonzero(channel >= 0)
-        for today, state in replay(world, self._past, np.unique(day)):
+        for today, state in self._mornings(np.unique(day)):
             rows = np.flatnonzero(day == today)
             result[np.ix_(rows, wanted)] = success_probability(
                 world,
@@ -96,6 +97,16 @@ class Territory:
                 content=content[wanted],
             )
         return result
+
+    def _mornings(self, days: Ints) -> Iterable[tuple[int, State]]:
+        """The state on each of the days; a single day's is kept, as many ask about one moment."""
+        if len(days) != 1:
+            return replay(self._world, self._past, days)
+        today = int(days[0])
+        state = self._latest.get(today) or next(replay(self._world, self._past, days))[1]
+        self._latest.clear()
+        self._latest[today] = state
+        return [(today, state)]
 
     def to_folder(self, path: str | Path) -> None:
         """Write the tables as parquet files, and ``truth.parquet`` beside them."""

@@ -10,7 +10,7 @@ import nba
 from nba.contracts import DO_NOTHING
 from nba.errors import ArgumentError, UnknownActionError, UnknownHCPError
 from nba.simulate import Territory, territory
-from nba.tables import Engagement, seconds
+from nba.tables import Engagement, as_moment, seconds
 
 SUCCESS = {
     "approved_email": {"clicked", "downloaded", "completed"},
@@ -122,6 +122,17 @@ def test_truth_beside_the_tables_is_the_counterfactual_truth_at_that_moment(smal
 
     beside = touches["true_probability"].to_numpy()
     np.testing.assert_allclose(truth[np.arange(len(touches)), chosen], beside, rtol=0, atol=1e-12)
+
+
+def test_the_truth_of_a_moment_does_not_depend_on_what_was_asked_before(small):
+    ids, pair = list(small.engagement.hcps["hcp_id"][:5]), [("push", "c01_en_v1")]
+    days = ["2026-09-20", "2026-08-01", "2026-09-20", "2026-09-21"]
+
+    one_by_one = [small.response_probability(ids, day, pair) for day in days]
+
+    moments = np.repeat([as_moment(day) for day in days], len(ids))
+    together = small.response_probability(ids * len(days), moments, pair)
+    np.testing.assert_array_equal(np.concatenate(one_by_one), together)
 
 
 def test_doing_nothing_never_succeeds(small):
