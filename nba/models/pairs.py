@@ -127,6 +127,7 @@ class PairPropensity(Params):
     def score(self, design: Design) -> tuple[Floats, Floats]:
         """(margin, spread) of each request: calibrated log-odds of the mean, and its standard deviation."""
         self._check(design)
+        check_values(design)
         return score(
             design,
             shared=self.shared_basis_,
@@ -170,6 +171,7 @@ class PairPropensity(Params):
         the fit's calibration line; what the moved coefficients leave unexplained moves the line's shift.
         """
         self._check(design)
+        check_values(design)
         y = outcomes_of(design, y)
         pair, groups = self._make_room(design, y)
         # Always through the lines of the fit: lines that have moved would count what moved them twice.
@@ -407,7 +409,6 @@ class PairPropensity(Params):
     def _check(self, design: Design) -> None:
         self._check_fitted()
         check_columns(design, (*self.shared_features_, *self.own_features_))
-        check_values(design)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "base_"):
