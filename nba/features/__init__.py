@@ -15,6 +15,7 @@ from nba.features.engine import EngagementFeatures
 from nba.features.events import Events, action_groups
 from nba.features.labels import (
     ANY,
+    REST,
     Occurrence,
     OutcomeRule,
     Response,
@@ -26,6 +27,7 @@ from nba.history import warm_up
 
 __all__ = [
     "ANY",
+    "REST",
     "STANDARD",
     "Asked",
     "Attribute",

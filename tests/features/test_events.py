@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nba.contracts import Action
-from nba.features import Events, action_groups
+from nba.features import REST, Events, action_groups
 from nba.features.events import content_tags
 
 
@@ -59,6 +59,17 @@ def test_cells_go_by_the_keys_asked_for(made: Any) -> None:
     other = events.cells("channel", "touches", ["rep_visit", "push"])
 
     assert np.array_equal(np.where(one >= 0, 1 - one, -1), other)
+
+
+def test_pairs_that_are_not_asked_for_go_to_the_rest(made: Any) -> None:
+    _, events = made
+    keys, codes = events.codes("pair")
+
+    cells = events.cells("pair", "touches", [keys[0], REST])
+
+    touch = events.interactions["touch"][events.histories.order]
+    first = codes[events.histories.order] == 0
+    assert np.array_equal(cells, np.where(touch, np.where(first, 0, 1), -1))
 
 
 def test_a_number_is_a_tag_too() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nba.contracts import Action
 from nba.errors import ArgumentError
-from nba.features import ANY, Occurrence, Response, outcome_from_json, outcome_to_json
+from nba.features import ANY, REST, Occurrence, Response, outcome_from_json, outcome_to_json
 
 DAYS = {"approved_email": 14, "push": 14, "rep_visit": 14}
 
@@ -124,6 +124,30 @@ def test_any_pair_is_one_row_an_hcp_and_moment(world: Any) -> None:
     assert np.array_equal(labels.y, each.y.reshape(6, -1).max(axis=1))
 
 
+def test_the_rest_is_every_pair_that_was_not_asked_about(world: Any) -> None:
+    data = world.engagement(world.random_records(5))
+    moments = (world.START + 20 * world.DAY, world.START + 40 * world.DAY)
+    each = Occurrence(within_days=10, moments=moments).labels(data, until=data.observed_until)
+    asked = each.actions[1:3]
+
+    labels = Occurrence(within_days=10, moments=moments, pairs=asked, rest=True).labels(
+        data, until=data.observed_until
+    )
+
+    met = each.y.reshape(-1, len(each.actions))
+    others = [k for k in range(len(each.actions)) if k not in (1, 2)]
+    assert labels.actions == (*asked, REST)
+    assert np.array_equal(labels.y.reshape(-1, 3), np.c_[met[:, 1:3], met[:, others].max(axis=1)])
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"pairs": (REST,)}, {"any_pair": True, "pairs": (Action("push", "c0"),)}]
+)
+def test_the_rest_of_nothing_is_refused(asked: Any) -> None:
+    with pytest.raises(ArgumentError, match="rest=True"):
+        Occurrence(within_days=10, rest=True, **asked)
+
+
 def test_a_panel_moment_with_an_open_window_is_censored(world: Any) -> None:
     data = world.engagement(world.random_records(5))
     rule = Occurrence(within_days=30, any_pair=True, moments=(data.observed_until - world.DAY,))
@@ -140,6 +164,7 @@ def test_a_panel_moment_with_an_open_window_is_censored(world: Any) -> None:
         Response(within_days=7.5),
         Occurrence(within_days=30, moments=(1, 2), pairs=(Action("push", "c0"),)),
         Occurrence(within_days=30, any_pair=True),
+        Occurrence(within_days=30, pairs=(Action("push", "c0"),), rest=True),
     ],
 )
 def test_every_outcome_survives_json(rule: Any) -> None:

@@ -61,6 +61,7 @@ def events() -> pd.DataFrame:
             "event_time": pd.to_datetime(days).as_unit("us"),
             "channel": ["meal_visit", "meal_visit", "travel", "meal_visit", "grant"],
             "content": ["X", "X", "(none)", "Y", "Z"],
+            "manufacturer": ["Beta", "Alpha", "Alpha", "Gamma", "Alpha"],
             "amount_usd": [10.0, 10.0, 5.0, 1.0, 2.0],
         }
     )
@@ -74,6 +75,15 @@ def test_contacts_are_held_touches_and_repeats_are_kept(events, tmp_path):
     assert log["touch"].all()
     assert log["engaged"].all()
     assert sorted(log["content_id"]) == ["", "X", "X", "Y", "Z"]
+
+
+def test_a_drug_belongs_to_the_company_that_reported_it_most_often(events, tmp_path):
+    write_contacts(tmp_path, events.assign(content=["X", "X", "X", "Y", "Y"]))
+
+    content = open_payments(tmp_path).content
+
+    assert content["content_id"].tolist() == ["X", "Y"]
+    assert content["detail_group"].tolist() == ["Alpha", "Alpha"]  # of Y's equals the first by name
 
 
 def test_ids_of_contacts_do_not_depend_on_the_order_of_rows(events, tmp_path):
