@@ -45,6 +45,16 @@ __all__ = ["__version__", *_NAMES, *_ROOMS]
 if TYPE_CHECKING:
     from nba.errors import NBAError as NBAError
     from nba.errors import NBAWarning as NBAWarning
+    from nba.features import EngagementFeatures as EngagementFeatures
+    from nba.features import Occurrence as Occurrence
+    from nba.features import Response as Response
+    from nba.models import PairPropensity as PairPropensity
+    from nba.models import SegmentBaseline as SegmentBaseline
+    from nba.plan import Plan as Plan
+    from nba.recommender import NextBestAction as NextBestAction
+    from nba.recommender import load as load
+    from nba.store import Log as Log
+    from nba.tables import Engagement as Engagement
 
 
 def __getattr__(name: str) -> Any:
