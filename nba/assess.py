@@ -171,11 +171,15 @@ def _true_losses(data: Engagement, labels: Labels, truth: Mapping[str, float]) -
         columns["content_id"][touches],
         strict=True,
     )
-    known = {key: truth[i] for key, i in zip(keys, columns["interaction_id"][touches], strict=True) if i in truth}
+    known = {
+        key: truth[i] for key, i in zip(keys, columns["interaction_id"][touches], strict=True) if i in truth
+    }
     p = np.array(
         [
             known[(hcp, at, *labels.actions[k])]
-            for hcp, at, k in zip(labels.hcps[labels.row], labels.at[labels.row].tolist(), labels.pair, strict=True)
+            for hcp, at, k in zip(
+                labels.hcps[labels.row], labels.at[labels.row].tolist(), labels.pair, strict=True
+            )
         ]
     )
     p = np.clip(p, 1e-12, 1 - 1e-12)

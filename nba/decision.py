@@ -119,7 +119,9 @@ def touches_of(candidates: Candidates, touched: Columns, pending: Columns | None
     sources = [(touched, np.flatnonzero(seen), False)]
     if pending is not None:
         sources.append((pending, np.arange(len(pending["ts"])), True))
-    columns: dict[str, list[NDArray[Any]]] = {k: [] for k in ("row", "ts", "channel", "content_id", "pending")}
+    columns: dict[str, list[NDArray[Any]]] = {
+        k: [] for k in ("row", "ts", "channel", "content_id", "pending")
+    }
     for source, rows, is_pending in sources:
         who = np.fromiter((place.get(h, -1) for h in source["hcp_id"][rows]), np.int64, count=len(rows))
         rows, who = rows[who >= 0], who[who >= 0]
@@ -339,7 +341,9 @@ def _considered(
     place = {action: k for k, action in enumerate(candidates.actions)}
     found = []
     for other in explain.alternatives(receipt):
-        removed = [place[a] for a, code in receipt.removed if a.channel == other.channel and code == other.code]
+        removed = [
+            place[a] for a, code in receipt.removed if a.channel == other.channel and code == other.code
+        ]
         rule = next((v for v in verdicts if removed and other.code in v.reasons), None)
         found.append(replace(other, facts=rule.fact(row, removed[0])) if rule else other)
     return tuple(found)
@@ -359,4 +363,3 @@ def _support(scorer: Any, design: Design) -> tuple[Floats, NDArray[np.bool_]]:
         n, prior_only = scorer.support(design)
         return n, prior_only
     return np.zeros(len(design.actions)), np.zeros(len(design.actions), dtype=bool)
-

@@ -169,9 +169,7 @@ class Plan:
         newest = _consent_columns(consent) if consent is not None else self._known.consent
         return lambda receipts, pending: self._rechecked(receipts, pending, newest)
 
-    def _rechecked(
-        self, receipts: Sequence[Receipt], pending: Columns, consent: Columns | None
-    ) -> list[str]:
+    def _rechecked(self, receipts: Sequence[Receipt], pending: Columns, consent: Columns | None) -> list[str]:
         """Void reasons; several decisions for one HCP are checked one after another, each counting."""
         pending = _still_pending(pending, self._known.touched)
         reasons = [""] * len(receipts)

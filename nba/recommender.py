@@ -13,7 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba import artifact, guardrails, models, policies
-from nba.contracts import DAY, Candidates, Design, Floats, Guardrail, Labels, Outcomes, Policy, Reporter, Tables
+from nba.contracts import (
+    DAY,
+    Candidates,
+    Design,
+    Floats,
+    Guardrail,
+    Labels,
+    Outcomes,
+    Policy,
+    Reporter,
+    Tables,
+)
 from nba.decision import TERMS, Decided, Decider, Known, Worth
 from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, OutcomeError
 from nba.features import (
@@ -89,14 +100,10 @@ class NextBestAction:
     def rules(self) -> tuple[Guardrail, ...]:
         """Every rule in force, the always-on ones first unless waived or given with settings of their own."""
         own = {rule.code for rule in self.guardrails}
-        always = [
-            kind() for code, kind in ALWAYS_ON.items() if code not in self.waive and code not in own
-        ]
+        always = [kind() for code, kind in ALWAYS_ON.items() if code not in self.waive and code not in own]
         return (*always, *self.guardrails)
 
-    def fit(
-        self, data: Engagement, *, until: Any = None, report: Reporter | None = None
-    ) -> NextBestAction:
+    def fit(self, data: Engagement, *, until: Any = None, report: Reporter | None = None) -> NextBestAction:
         """Learn features' keys and priors, and the scorer, from labels whose window closed by ``until``.
 
         Parameters
@@ -235,7 +242,9 @@ class NextBestAction:
         fresh = self._fresh(outcomes)
         if not fresh:
             return self
-        rows = sorted(fresh.values(), key=lambda outcome: (outcome.hcp_id, _moment(outcome), outcome.decision_id))
+        rows = sorted(
+            fresh.values(), key=lambda outcome: (outcome.hcp_id, _moment(outcome), outcome.decision_id)
+        )
         actions = tuple(sorted({outcome.action for outcome in rows}))
         place = {action: k for k, action in enumerate(actions)}
         labels = Labels(
@@ -414,7 +423,9 @@ class NextBestAction:
             features=EngagementFeatures.from_state((manifest["features"], {})),
             scorer=scorer_class.from_state((manifest["scorer"], _under(arrays, "scorer_"))),
             policy=policy if policy is not None else policies.from_dict(manifest["policy"]),
-            guardrails=rules if rules is not None else [guardrails.from_dict(d) for d in manifest["guardrails"]],
+            guardrails=rules
+            if rules is not None
+            else [guardrails.from_dict(d) for d in manifest["guardrails"]],
             waive=manifest["waive"],
             valid_days=manifest["valid_days"],
             value=worth["value"],
@@ -434,7 +445,9 @@ class NextBestAction:
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "digest_"):
-            raise NotFittedError("This model is not fitted; call fit(data, until=...) or nba.load(...) first.")
+            raise NotFittedError(
+                "This model is not fitted; call fit(data, until=...) or nba.load(...) first."
+            )
 
 
 def load(folder: str | Path, *, digest: str | None = None, **options: Any) -> NextBestAction:

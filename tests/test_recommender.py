@@ -46,14 +46,26 @@ def records_of(engagement, hcp_id):
     mine = frame[frame["hcp_id"] == hcp_id].drop(columns=["machine", "touch", "engaged"])
     records = mine.to_dict("records")
     return [
-        {k: (v.to_pydatetime() if hasattr(v, "to_pydatetime") else v) for k, v in r.items() if v == v and v is not None}
+        {
+            k: (v.to_pydatetime() if hasattr(v, "to_pydatetime") else v)
+            for k, v in r.items()
+            if v == v and v is not None
+        }
         for r in records
     ]
 
 
 def outcomes_of(plan, engagement, reward):
     rows = tuple(
-        Outcome(r.decision_id, r.hcp_id, r.decided_at, r.action, "rewarded" if w else "expired", float(w), r.selection_prob)
+        Outcome(
+            r.decision_id,
+            r.hcp_id,
+            r.decided_at,
+            r.action,
+            "rewarded" if w else "expired",
+            float(w),
+            r.selection_prob,
+        )
         for r, w in zip([r for r in plan if r.action != DO_NOTHING], reward, strict=False)
     )
     return Outcomes(rows, engagement)
@@ -112,7 +124,11 @@ def test_threads_hash_seed_zone_and_locale_leave_the_plan_bytes_alone(tmp_path):
 
         program = PROGRAM.format(folder=str(Path(__file__).parent), jobs=jobs)
         done = subprocess.run(
-            [sys.executable, "-c", program], env={**os.environ, **changes}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", program],
+            env={**os.environ, **changes},
+            capture_output=True,
+            text=True,
+            check=True,
         )
         found.add(done.stdout.strip())
 
@@ -155,16 +171,22 @@ def test_contributions_add_up_to_the_margin(model, territory):
 
 
 def test_reasons_of_a_receipt_add_up_to_margin_minus_base(model, plan, territory):
+    data = territory.engagement
+    known = Known.of(data, model.features)
     for receipt in list(plan)[:20]:
         if receipt.action == DO_NOTHING:
             continue
         margin = np.log(receipt.propensity / (1 - receipt.propensity))
-        coef = model.scorer
-        group = coef.groups_[coef.actions_.index(receipt.action)] if receipt.action in coef.actions_ else None
-        if group is None:
-            continue
-        shift, slope = coef.calibration_.line(group[0])
-        base = shift + slope * coef.base_.coef[coef.actions_.index(receipt.action), 0]
+        design = model.features.design(
+            known.events,
+            data.columns("hcps"),
+            hcps=np.array([receipt.hcp_id], dtype=object),
+            at=np.array([receipt.decided_at]),
+            actions=(receipt.action,),
+            row=np.zeros(1, dtype=np.int64),
+            pair=np.zeros(1, dtype=np.int64),
+        )
+        base = model.scorer.contributions(design).base[0]
 
         assert sum(r.log_odds for r in receipt.reasons) == pytest.approx(margin - base, abs=1e-9)
 
@@ -182,7 +204,10 @@ def test_learning_in_two_parts_is_learning_at_once(territory, plan):
         in_two = make_model().fit(data, until=UNTIL).learn(second).learn(first)
 
     assert np.abs(margins(at_once, territory) - margins(in_two, territory)).max() < 1e-8
-    assert np.abs(margins(at_once, territory) - margins(make_model().fit(data, until=UNTIL), territory)).max() > 1e-4
+    assert (
+        np.abs(margins(at_once, territory) - margins(make_model().fit(data, until=UNTIL), territory)).max()
+        > 1e-4
+    )
 
 
 def test_learning_twice_is_learning_once(territory, plan):
@@ -307,9 +332,9 @@ def test_killed_between_the_draw_and_the_return_the_decisions_are_in_the_log(tmp
 def test_a_second_plan_counts_the_decisions_of_the_first(territory, tmp_path):
     data = territory.engagement
     log = nba.Log(tmp_path / "log.db")
-    model = make_model(
-        policy=policies.EpsilonGreedy(0.5), guardrails=[guardrails.MinimumGap(3)]
-    ).fit(data, until=UNTIL)
+    model = make_model(policy=policies.EpsilonGreedy(0.5), guardrails=[guardrails.MinimumGap(3)]).fit(
+        data, until=UNTIL
+    )
     first = model.recommend(data, at=UNTIL, seed=1, log=log)
     log.commit(first)
 

@@ -66,14 +66,18 @@ def run(argv: list[str] | None = None) -> dict[str, Any]:
 
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m training.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m training.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", type=Path, help="folder of interactions, content, hcps and other tables")
     parser.add_argument("--observed-until", help="until when the log is complete (default: its last event)")
     parser.add_argument("--at", help="moment of the plan (default: observed-until)")
     parser.add_argument("--hcps", type=int, default=3_000, help="HCPs to simulate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="of simulation and draws (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("out/train"), help="folder to write (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/train"), help="folder to write (default: %(default)s)"
+    )
     parser.add_argument("--cards", type=int, default=5, help="rep cards to write (default: %(default)s)")
     return parser.parse_args(argv)
 
@@ -123,14 +127,19 @@ def _worth(
     with step("Comparing with the truth"):
         rivals = {
             "this plan": plan,
-            "best guess only (greedy)": _swapped(model, policy=policies.Greedy()).recommend(data, at=_iso(at), seed=seed),
+            "best guess only (greedy)": _swapped(model, policy=policies.Greedy()).recommend(
+                data, at=_iso(at), seed=seed
+            ),
             "segment baseline (greedy)": _segment_model(data, at).recommend(data, at=_iso(at), seed=seed),
-            "random eligible": _swapped(model, policy=policies.Uniform()).recommend(data, at=_iso(at), seed=seed),
+            "random eligible": _swapped(model, policy=policies.Uniform()).recommend(
+                data, at=_iso(at), seed=seed
+            ),
         }
         columns = data.columns("channels")
         costs = dict(zip(columns["channel"], columns["cost"].tolist(), strict=True))
         return {
-            name: assess.true_worth(it, territory, value=model.worth.value, costs=costs) for name, it in rivals.items()
+            name: assess.true_worth(it, territory, value=model.worth.value, costs=costs)
+            for name, it in rivals.items()
         }
 
 
@@ -171,20 +180,28 @@ def _figures(
 
 
 def _print_headline(
-    plan: Plan, window: assess.Window, worth: dict[str, assess.Worth] | None, figures: dict[str, Any], out: Path
+    plan: Plan,
+    window: assess.Window,
+    worth: dict[str, assess.Worth] | None,
+    figures: dict[str, Any],
+    out: Path,
 ) -> None:
     print("\nWhat each guardrail removed")
     print(plan.funnel())
     print(f"\nLater window: {window.rows:,} touches of {window.hcps:,} HCPs, {window.positives:,} responses")
-    rows = [("segment baseline", f"{1000 * window.baseline_log_loss:.1f}"), ("this model", f"{1000 * window.log_loss:.1f}")]
+    rows = [
+        ("segment baseline", f"{1000 * window.baseline_log_loss:.1f}"),
+        ("this model", f"{1000 * window.log_loss:.1f}"),
+    ]
     if window.truth_log_loss is not None:
         rows.append(("the truth (nobody can do better)", f"{1000 * window.truth_log_loss:.1f}"))
     print(table(("log loss x 1000", ""), rows))
     better = window.better_by
     verdict = "excludes zero" if better.excludes_zero else "does not exclude zero"
     print(
-        f"better than the baseline by {1000 * better.mean:.1f} [{1000 * better.low:.1f}, {1000 * better.high:.1f}]"
-        f" (95 %, by HCP; {verdict}); AUC {window.auc:.3f}; calibration slope {window.slope:.2f}"
+        f"better than the baseline by {1000 * better.mean:.1f} "
+        f"[{1000 * better.low:.1f}, {1000 * better.high:.1f}] (95 %, by HCP; {verdict}); "
+        f"AUC {window.auc:.3f}; calibration slope {window.slope:.2f}"
     )
     if window.gap_to_truth is not None:
         gap = window.gap_to_truth
@@ -196,11 +213,19 @@ def _print_headline(
     )
     if worth is not None:
         lines = [
-            (name, f"{w.per_hcp.mean:.4f}", f"[{w.per_hcp.low:.4f}, {w.per_hcp.high:.4f}]", f"{w.contacts:,}", f"{w.responses:.0f}")
+            (
+                name,
+                f"{w.per_hcp.mean:.4f}",
+                f"[{w.per_hcp.low:.4f}, {w.per_hcp.high:.4f}]",
+                f"{w.contacts:,}",
+                f"{w.responses:.0f}",
+            )
             for name, w in worth.items()
         ]
         print(table(("true worth per HCP", "mean", "95 %", "contacts", "responses"), lines))
-    print(f"\nWritten to {out}/: plan.parquet, receipts.jsonl, funnel.csv, figures.json, decisions.db, model/")
+    print(
+        f"\nWritten to {out}/: plan.parquet, receipts.jsonl, funnel.csv, figures.json, decisions.db, model/"
+    )
     print(f"Rep cards to open: {out}/cards/card_1.html (and .txt)")
 
 

@@ -66,7 +66,9 @@ def clustered_mean(values: Floats, clusters: NDArray[Any], *, level: float = 0.9
     """
     values = np.asarray(values, dtype=float)
     if values.shape != np.shape(clusters):
-        raise ArgumentError(f"values have shape {values.shape}, clusters {np.shape(clusters)}; expected the same.")
+        raise ArgumentError(
+            f"values have shape {values.shape}, clusters {np.shape(clusters)}; expected the same."
+        )
     _, codes = np.unique(np.asarray(clusters).astype(str), return_inverse=True)
     k = int(codes.max()) + 1 if len(codes) else 0
     if k < 2:

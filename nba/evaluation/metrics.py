@@ -82,7 +82,8 @@ def reliability(margin: Floats, y: Floats, *, bins: int = 10) -> Floats:
 
     Examples
     --------
-    >>> reliability(np.array([-2.0, -2.0, 2.0, 2.0]), np.array([0.0, 0.0, 1.0, 1.0]), bins=2).round(2).tolist()
+    >>> y = np.array([0.0, 0.0, 1.0, 1.0])
+    >>> reliability(np.array([-2.0, -2.0, 2.0, 2.0]), y, bins=2).round(2).tolist()
     [[0.12, 0.0, 2.0], [0.88, 1.0, 2.0]]
     """
     p = 1.0 / (1.0 + np.exp(-margin))

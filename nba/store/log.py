@@ -204,9 +204,10 @@ class Log:
         rows = rows if engagement is None else _not_touched(rows, engagement, at=at)
         return as_pending([row for row in rows if row["valid_until"] > at])
 
-    def outcomes(self, engagement: Tables, *, at: int) -> Outcomes:
+    def outcomes(self, engagement: Tables, *, at: object) -> Outcomes:
         """What came of every decision made before ``at``, as known strictly before it.
 
+        ``at`` is int seconds UTC, or anything ``nba.tables.as_moment`` reads.
         Committed decisions are rewarded (1), expired (0), pending or censored (see `attribution`),
         refused ones void. Decisions to do nothing and proposals that were never committed have no outcome.
         Where the engagement is complete only until an earlier moment, that moment counts.
@@ -218,14 +219,16 @@ class Log:
         LogError
             If the log cannot be read.
         """
-        at = min(at, engagement.observed_until)
+        moment = min(_moment(at), engagement.observed_until)
         table = decisions.c
         query = select(*(table[name] for name in (*PENDING, "selection_prob"))).where(
-            table.status.in_((COMMITTED, VOID)), table.channel != DO_NOTHING.channel, table.decided_at < at
+            table.status.in_((COMMITTED, VOID)),
+            table.channel != DO_NOTHING.channel,
+            table.decided_at < moment,
         )
         rows = self._transact(lambda connection: select_of(connection, query, None))
         committed = [row for row in rows if row["status"] == COMMITTED]
-        found = _attributed(committed, engagement, at=at)
+        found = _attributed(committed, engagement, at=moment)
         states = dict(zip((row["decision_id"] for row in committed), zip(*found, strict=True), strict=True))
         nothing = (VOID, NEVER)
         outcomes = tuple(as_outcome(row, *states.get(row["decision_id"], nothing)) for row in rows)
@@ -314,6 +317,14 @@ def _attributed(rows: list[Row], engagement: Tables, *, at: int) -> Attributed:
 
     interactions, channels = engagement.columns("interactions"), engagement.columns("channels")
     return attribute(as_columns(rows), interactions, channels, at=at)
+
+
+def _moment(at: object) -> int:
+    if isinstance(at, int):
+        return at
+    from nba.tables import as_moment  # brings pandas, which writing does not need
+
+    return as_moment(at)
 
 
 def _is_lock(error: OperationalError) -> bool:
