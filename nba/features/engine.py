@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,17 @@ from nba.features.evidence import RowEvidence, Spot
 from nba.features.profile import Profiles, levels
 from nba.features.standard import STANDARD
 from nba.history import BetaPrior, Measure, beta_prior, sweep
-from nba.tables import Engagement, as_moment
+from nba.tables import as_moment
 
 Actions = Sequence[Action] | Asked
+
+
+class Tables(Protocol):
+    """Whatever gives tables as plain arrays: an Engagement, or a service's few rows."""
+
+    def columns(self, table: str) -> Columns:
+        """The arrays of "interactions", "content", "channels" or "hcps"."""
+        ...
 
 
 class EngagementFeatures:
@@ -61,7 +70,7 @@ class EngagementFeatures:
         """The sensible set: pressure, response, interest and recency, over channels, topics and content."""
         return cls(STANDARD, dtype=dtype, n_jobs=n_jobs)
 
-    def fit(self, engagement: Engagement, *, until: str | pd.Timestamp) -> EngagementFeatures:
+    def fit(self, engagement: Tables, *, until: str | pd.Timestamp) -> EngagementFeatures:
         """Learn which keys have columns, and the priors of rates, from what was known before ``until``.
 
         Warns
@@ -99,7 +108,7 @@ class EngagementFeatures:
         self._check_fitted()
         return np.array([feature.name for feature in self.shared_features_], dtype=object)
 
-    def events(self, engagement: Engagement) -> Events:
+    def events(self, engagement: Tables) -> Events:
         """Compile an engagement's interactions once, for any number of designs."""
         return Events.from_columns(
             engagement.columns("interactions"),
@@ -112,7 +121,7 @@ class EngagementFeatures:
         return Asked.of(actions, measures=self.measures, content=content)
 
     def transform(
-        self, engagement: Engagement, *, at: str | pd.Timestamp, hcps: Sequence[str] | None = None
+        self, engagement: Tables, *, at: str | pd.Timestamp, hcps: Sequence[str] | None = None
     ) -> pd.DataFrame:
         """The shared columns of HCPs as of a moment, one row an HCP.
 
