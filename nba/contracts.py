@@ -212,6 +212,7 @@ class Verdict:
     reasons : reason codes; ``reasons[0]`` is ""
     facts : arrays that broadcast to (n, K): what the card may say ("contacts", "cap", "since")
     note : a first line for the funnel where the rule acts on missing tables, else ""
+    about : what tells this rule from others of its code in the funnel ("rep_visit, 14 days"), else ""
     """
 
     rule: str
@@ -219,6 +220,7 @@ class Verdict:
     reasons: tuple[str, ...]
     facts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     note: str = ""
+    about: str = ""
 
     @property
     def eligible(self) -> Bools:

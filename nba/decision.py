@@ -62,12 +62,12 @@ class Worth:
         if not np.isfinite(numbers).all() or min((self.levers or {"": 1.0}).values()) < 0:
             raise ArgumentError("value, do_nothing and levers have to be finite numbers, levers 0 or more.")
 
-    def factors(self, scores: Scores, actions: Sequence[Action], channels: Columns) -> list[Term]:
+    def factors(self, propensity: Floats, actions: Sequence[Action], channels: Columns) -> list[Term]:
         """The declared terms, broadcastable to (n, K)."""
         levers = self.levers or {}
         costs = dict(zip(channels["channel"], channels["cost"], strict=True))
         made = {
-            "propensity": Term("propensity", scores.propensity),
+            "propensity": Term("propensity", propensity),
             "value": Term("value", np.array([self.value])),
             "lever": Term(
                 "lever",
@@ -162,21 +162,20 @@ class Decider:
         context = known.context(candidates, pending)
         verdicts = guardrails.check_all(self.rules, candidates=candidates, context=context)
         funnel = guardrails.funnel(candidates, verdicts)
-        terms = self.worth.factors(scores, candidates.actions, context.channels)
+        propensity = scores.propensity
+        terms = self.worth.factors(propensity, candidates.actions, context.channels)
         shape = candidates.allowed.shape
         priorities = policies.priority(terms, shape=shape, do_nothing_value=self.worth.do_nothing)
         pmf = policies.selection_pmf(
             self.policy, priorities=priorities, scores=scores, eligible=funnel.eligible
         )
         choice = policies.draw(pmf, hcps=list(candidates.hcps), seed=seed, at=candidates.at, stream=stream)
-        reasons, digests = self._explain(known, candidates, choice)
-        drafts = [
-            self._receipt(
-                i, candidates, context, scores, funnel, verdicts, terms, priorities, pmf.probs, choice,
-                reasons[i], digests[i], seed=seed, stream=stream,
-            )
-            for i in range(len(candidates.hcps))
-        ]  # fmt: skip
+        drawn = _Drawn(
+            candidates, context.content, scores, propensity, funnel, verdicts, terms, priorities, pmf.probs,
+            choice, seed, stream,
+        )  # fmt: skip
+        explained = self._explain(known, candidates, choice)
+        drafts = [self._receipt(drawn, i, *explained[i]) for i in range(len(candidates.hcps))]
         considered = {
             receipt.hcp_id: _considered(receipt, i, candidates, verdicts) for i, receipt in enumerate(drafts)
         }
@@ -205,13 +204,12 @@ class Decider:
 
     def _explain(
         self, known: Known, candidates: Candidates, choice: Choice
-    ) -> tuple[list[tuple[Reason, ...]], list[str]]:
+    ) -> list[tuple[tuple[Reason, ...], str]]:
         """Reasons and the digest of the features of every chosen action; none for do_nothing."""
         acts = np.flatnonzero(choice.action > 0)
-        reasons: list[tuple[Reason, ...]] = [()] * len(choice.action)
-        digests = [""] * len(choice.action)
+        explained: list[tuple[tuple[Reason, ...], str]] = [((), "")] * len(choice.action)
         if not len(acts):
-            return reasons, digests
+            return explained
         design, evidence = self.features.evidence(
             known.events,
             known.tables.columns("hcps"),
@@ -224,33 +222,17 @@ class Decider:
         labels = _Labels.of(known.tables)
         for j, i in enumerate(acts):
             action = candidates.actions[choice.action[i]]
-            reasons[i] = explain.reasons(
+            reasons = explain.reasons(
                 parts, j, evidence=evidence[j], audience="hq", names=labels.names(action)
             )
-            digests[i] = artifact.digest([design.shared[j], design.own[j]])
-        return reasons, digests
+            explained[i] = reasons, artifact.digest([design.shared[j], design.own[j]])
+        return explained
 
-    def _receipt(
-        self,
-        i: int,
-        candidates: Candidates,
-        context: Context,
-        scores: Scores,
-        funnel: guardrails.Funnel,
-        verdicts: Sequence[Verdict],
-        terms: Sequence[Term],
-        priorities: Floats,
-        probs: Floats,
-        choice: Choice,
-        reasons: tuple[Reason, ...],
-        features_digest: str,
-        *,
-        seed: int,
-        stream: str,
-    ) -> Receipt:
+    def _receipt(self, drawn: _Drawn, i: int, reasons: tuple[Reason, ...], features_digest: str) -> Receipt:
+        candidates, scores, choice = drawn.candidates, drawn.scores, drawn.choice
         k = int(choice.action[i])
         action = candidates.actions[k]
-        document = _document(context.content, action)
+        document = _document(drawn.content, action)
         receipt = Receipt(
             decision_id="",
             batch_id="",
@@ -260,33 +242,52 @@ class Decider:
             action=action,
             document_number=document[0],
             version=document[1],
-            propensity=float(scores.propensity[i, k]) if k else None,
+            propensity=float(drawn.propensity[i, k]) if k else None,
             spread=float(scores.spread[i, k]) if k else None,
             n=float(scores.n[k]),
             prior_only=bool(scores.prior_only[k]),
             terms=policies.terms_of(
-                terms, shape=probs.shape, row=i, action=k, do_nothing_value=self.worth.do_nothing
+                drawn.terms, shape=drawn.probs.shape, row=i, action=k, do_nothing_value=self.worth.do_nothing
             ),
-            priority=float(priorities[i, k]),
+            priority=float(drawn.priorities[i, k]),
             selection_prob=float(choice.selection_prob[i]),
             explored=bool(choice.explored[i]),
             draw=float(choice.draw[i]),
             eligible=tuple(
-                (candidates.actions[a], float(probs[i, a])) for a in np.flatnonzero(funnel.eligible[i])
+                (candidates.actions[a], float(drawn.probs[i, a]))
+                for a in np.flatnonzero(drawn.funnel.eligible[i])
             ),
-            removed=tuple((candidates.actions[a], reason) for a, reason in funnel.removed(i)),
-            facts=guardrails.facts_of(verdicts, row=i, action=k),
+            removed=tuple((candidates.actions[a], reason) for a, reason in drawn.funnel.removed(i)),
+            facts=guardrails.facts_of(drawn.verdicts, row=i, action=k),
             reasons=reasons,
             holdout="none",
             policy=self.policy_digest,
             model_digest=self.model_digest,
             features_digest=features_digest,
             horizon_days=self.horizon_days,
-            seed=seed,
-            stream=stream,
+            seed=drawn.seed,
+            stream=drawn.stream,
             waivers=self.waivers,
         )
         return replace(receipt, decision_id=decision_id(receipt))
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A chunk of HCPs once their actions are drawn: everything that receipts are written from."""
+
+    candidates: Candidates
+    content: Columns
+    scores: Scores
+    propensity: Floats
+    funnel: guardrails.Funnel
+    verdicts: Sequence[Verdict]
+    terms: Sequence[Term]
+    priorities: Floats
+    probs: Floats
+    choice: Choice
+    seed: int
+    stream: str
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,9 @@ class Recount:
             row["responded"] = False
             if row["outcome"] in wins[row["channel"]] and not row["machine"]:
                 parent = row["parent_id"]
-                touch = row["interaction_id"] if row["touch"] or parent is None or parent != parent else parent
+                touch = (
+                    row["interaction_id"] if row["touch"] or parent is None or parent != parent else parent
+                )
                 row["responded"] = touch not in answered
                 answered.add(touch)
             self.rows[row["hcp_id"]].append(row)
@@ -96,7 +98,10 @@ def test_every_sentence_of_every_card_is_recounted_from_raw_events(standard, ter
     recount, book = Recount(territory.engagement), explain.load_book()
     named = {f.name: f for f in model.features.catalogue_}
     measures = {
-        measure.describe(key).name if isinstance(measure, Attribute) else name_of(measure, key): (measure, key)
+        measure.describe(key).name if isinstance(measure, Attribute) else name_of(measure, key): (
+            measure,
+            key,
+        )
         for measure in model.features.measures
         for key in {f.key for f in named.values()}
     }
@@ -134,7 +139,9 @@ def test_interests_recent_lines_and_contact_counts_are_recounted(standard, terri
         card = plan[receipt.hcp_id]
         engaged = [row for row in recount.rows[receipt.hcp_id] if row["engaged"]]
         for topic, n in card.interests:
-            mine = [r for r in engaged if recount.tag("", r["content_id"], "topic") == topic.replace(" ", "_")]
+            mine = [
+                r for r in engaged if recount.tag("", r["content_id"], "topic") == topic.replace(" ", "_")
+            ]
             mine = mine or [r for r in engaged if recount.tag("", r["content_id"], "topic") == topic]
             assert len(mine) == n
             seen += 1
@@ -243,5 +250,3 @@ def test_several_decisions_for_one_hcp_in_one_commit_count_against_one_another(t
     for one, two in zip(first, second, strict=True):
         acts = [r for r in (one, two) if r.action != DO_NOTHING]
         assert sum(done[r.decision_id] == "committed" for r in acts) == min(len(acts), 1)
-
-

@@ -68,7 +68,8 @@ class FrequencyCap(Described):
             "cap": np.array([[self.max_touches]]),
             "days": np.array([[self.days]]),
         }
-        return Verdict(rule=self.code, reason=reason, reasons=("", self.code), facts=facts)
+        about_what = _about(f"{self.max_touches} in {self.days:g} days", self.channel)
+        return Verdict(self.code, reason, ("", self.code), facts, about=about_what)
 
 
 @dataclass(frozen=True)
@@ -120,13 +121,18 @@ class MinimumGap(Described):
             "gap_days": np.array([[self.days]]),
         }
         reason = (too_soon[:, None] & about).astype(np.int8)
-        return Verdict(rule=self.code, reason=reason, reasons=("", self.code), facts=facts)
+        about_what = _about(f"{self.days:g} days", self.channel)
+        return Verdict(self.code, reason, ("", self.code), facts, about=about_what)
 
     def _last_touch(self, candidates: Candidates, context: Context) -> Ints:
         counted = _counted(candidates, context, since=NEVER, channel=self.channel)
         last: NDArray[np.int64] = np.full(len(candidates.hcps), NEVER, dtype=np.int64)
         np.maximum.at(last, context.touches["row"][counted], context.touches["ts"][counted])
         return last
+
+
+def _about(setting: str, channel: str | None) -> str:
+    return setting if channel is None else f"{channel}, {setting}"
 
 
 def _counted(candidates: Candidates, context: Context, *, since: int, channel: str | None) -> Bools:

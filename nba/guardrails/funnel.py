@@ -21,7 +21,10 @@ NOT_A_CANDIDATE = "not_a_candidate"
 
 @dataclass(frozen=True)
 class Step:
-    """How many combinations one rule removed first, for one reason."""
+    """How many combinations one rule removed first, for one reason.
+
+    ``rule`` is the rule's code, with what tells it from others of its code: "minimum_gap (14 days)".
+    """
 
     rule: str
     reason: str
@@ -147,7 +150,8 @@ def funnel(candidates: Candidates, verdicts: Sequence[Verdict]) -> Funnel:
         counts = np.bincount(fresh.ravel(), minlength=len(verdict.reasons))
         step = np.where(fresh > 0, fresh + np.int16(len(steps)), step).astype(np.int16)
         removed = zip(verdict.reasons[1:], counts[1:].tolist(), strict=True)
-        steps.extend(Step(verdict.rule, reason, count) for reason, count in removed)
+        name = f"{verdict.rule} ({verdict.about})" if verdict.about else verdict.rule
+        steps.extend(Step(name, reason, count) for reason, count in removed)
     eligible = step == 0
     return Funnel(
         steps=tuple(steps),

@@ -175,7 +175,8 @@ class HierarchicalLogistic:
         cov = np.empty((len(self.groups), self.n_columns, self.n_columns))
         for k, groups in enumerate(self.groups):
             pull = inverses[k] * hold
-            cov[k] = inverses[k] + pull @ self.levels.covariance(model.shared_cov, groups) @ pull.T
+            added = pull @ self.levels.covariance(model.shared_cov, groups) @ pull.T
+            cov[k] = inverses[k] + (added + added.T) / 2  # bundles hold one triangle
         return replace(model, cov=cov)
 
     def to_state(self) -> State:
@@ -192,9 +193,9 @@ class HierarchicalLogistic:
             "kinds": self.levels.kinds,
             "anchor": self.anchor,
             "coef": self.coef,
-            "cov": self.cov,
+            "cov": _triangles(self.cov),
             "shared": self.shared,
-            "shared_cov": self.shared_cov,
+            "shared_cov": _triangles(self.shared_cov[None])[0],
             "later": np.array(later, dtype=np.int64),
             **_packed("fitted", self.fitted[: self.n_fitted], self.n_columns),
             **_packed("absorbed", [self.absorbed[k] for k in later], self.n_columns),
@@ -222,9 +223,9 @@ class HierarchicalLogistic:
             absorbed=tuple(absorbed),
             anchor=a["anchor"],
             coef=a["coef"],
-            cov=a["cov"],
+            cov=_squares(a["cov"]),
             shared=a["shared"],
-            shared_cov=a["shared_cov"],
+            shared_cov=_squares(a["shared_cov"][None])[0],
             level=float(plain["level"]),
             n_fitted=int(plain["n_fitted"]),
         )
@@ -373,12 +374,28 @@ def _identity(k: int) -> Floats:
 
 def _packed(prefix: str, some: Sequence[Tangent], d: int) -> dict[str, Floats]:
     return {
-        f"{prefix}_gram": np.array([t.gram for t in some]).reshape(-1, d, d),
+        f"{prefix}_gram": _triangles(np.array([t.gram for t in some]).reshape(-1, d, d)),
         f"{prefix}_gradient": np.array([t.gradient for t in some]).reshape(-1, d),
         f"{prefix}_sums": np.array([(t.rows, t.positives, t.expected) for t in some]).reshape(-1, 3),
     }
 
 
 def _unpacked(prefix: str, arrays: dict[str, Floats]) -> list[Tangent]:
-    parts = (arrays[f"{prefix}_{name}"] for name in ("gram", "gradient", "sums"))
+    parts = _squares(arrays[f"{prefix}_gram"]), arrays[f"{prefix}_gradient"], arrays[f"{prefix}_sums"]
     return [Tangent(gram, gradient, *sums.tolist()) for gram, gradient, sums in zip(*parts, strict=True)]
+
+
+def _triangles(symmetric: Floats) -> Floats:
+    """(n, D (D + 1) / 2) the lower triangles of (n, D, D): half of a bundle's size."""
+    rows, columns = np.tril_indices(symmetric.shape[-1])
+    return np.ascontiguousarray(symmetric[:, rows, columns])
+
+
+def _squares(triangles: Floats) -> Floats:
+    """(n, D, D) the symmetric matrices whose lower triangles these are."""
+    d = round((np.sqrt(8 * triangles.shape[-1] + 1) - 1) / 2)
+    rows, columns = np.tril_indices(d)
+    squares = np.zeros((len(triangles), d, d))
+    squares[:, rows, columns] = triangles
+    squares[:, columns, rows] = triangles
+    return squares

@@ -58,7 +58,7 @@ def test_the_first_rule_that_removes_a_candidate_gives_its_reason(random_world):
     for i in range(len(candidates.hcps)):
         removed = dict(result.removed(i))
         for k in range(1, len(candidates.actions)):
-            reasons = [(v.rule, v.reasons[v.reason[i, k]]) for v in verdicts if v.reason[i, k]]
+            reasons = [(in_full(v), v.reasons[v.reason[i, k]]) for v in verdicts if v.reason[i, k]]
             if not candidates.allowed[i, k]:
                 reasons = [("candidates", "not_a_candidate")]
             first = reasons[0] if reasons else ("", "")
@@ -70,6 +70,10 @@ def test_the_first_rule_that_removes_a_candidate_gives_its_reason(random_world):
         key: count for key, count in tally.items() if key != ("", "")
     }
     assert result.left == tally[("", "")] == result.eligible[:, 1:].sum()
+
+
+def in_full(verdict):
+    return f"{verdict.rule} ({verdict.about})" if verdict.about else verdict.rule
 
 
 def test_the_frame_counts_down_to_what_is_left(random_world):
@@ -84,8 +88,8 @@ def test_the_frame_counts_down_to_what_is_left(random_world):
         "candidates",
         "consent",
         "approved",
-        "frequency_cap",
-        "minimum_gap",
+        "frequency_cap (5 in 18 days)",
+        "minimum_gap (2 days)",
     ]
 
 
