@@ -31,6 +31,7 @@ _ROOMS = (
     "features",
     "guardrails",
     "history",
+    "mlflow",
     "models",
     "plan",
     "policies",
