@@ -64,7 +64,8 @@ plan[hcp]
 # %%
 receipt = plan.receipt(hcp)
 print(
-    f"{receipt.action}: selection probability {receipt.selection_prob:.3f} among {len(receipt.eligible)} eligible"
+    f"{receipt.action}: selection probability {receipt.selection_prob:.3f} "
+    f"among {len(receipt.eligible)} eligible"
 )
 print("terms of the priority:", receipt.terms)
 

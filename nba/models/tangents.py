@@ -87,9 +87,17 @@ def tangents(rows: Rows, coef: Floats, *, lines: Floats, n_jobs: int) -> tuple[l
 
 
 def inverse(matrix: Floats) -> Floats:
-    """Inverse of a symmetric positive definite matrix, symmetric to the last bit."""
-    plain = np.linalg.inv(matrix)
-    symmetric: Floats = (plain + plain.T) / 2
+    """Inverse of a symmetric positive definite matrix, symmetric to the last bit.
+
+    By Cholesky: half the work of a general inverse, and a fit makes thousands.
+    """
+    from scipy.linalg.lapack import dpotrf, dpotri  # scoring never inverts, and need not load it
+
+    root, failed = dpotrf(matrix, lower=1)
+    if failed:
+        raise np.linalg.LinAlgError("The matrix is not positive definite.")
+    low = np.tril(dpotri(root, lower=1)[0])
+    symmetric: Floats = low + np.tril(low, -1).T
     return symmetric
 
 
