@@ -72,9 +72,12 @@ def store(mlflow, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def champion(mlflow, store, model):
+def champion(mlflow, store, model, territory):
+    example = example_input(territory.engagement)
     with mlflow.start_run():
-        info = log_model(model, name="nba", registered_model_name="territory", tags={"kind": "test"})
+        info = log_model(
+            model, name="nba", registered_model_name="territory", tags={"kind": "test"}, input_example=example
+        )
     client = mlflow.MlflowClient()
     client.set_registered_model_alias("territory", "champion", info.registered_model_version)
     return "models:/territory@champion"
@@ -141,9 +144,7 @@ def test_the_pyfunc_decides_for_fifty_hcps_as_the_batch_does(mlflow, saved, requ
     receipts = [plan.receipt(request["hcp_id"]) for request in requests]
     assert decided["selection_prob"].tolist() == [receipt.selection_prob for receipt in receipts]
     assert decided["document_number"].tolist() == [receipt.document_number for receipt in receipts]
-    np.testing.assert_array_equal(
-        decided["propensity"], [np.nan if r.propensity is None else r.propensity for r in receipts]
-    )
+    assert decided["propensity"].tolist() == [receipt.propensity for receipt in receipts]
 
 
 def test_the_pyfunc_decides_for_one_hcp_as_the_model_does(served, model, territory, requests):
@@ -193,6 +194,15 @@ def test_one_hcp_may_be_asked_about_at_two_moments_with_two_rows_of_facts(served
 
     assert decided["decided_at"].tolist() == ["2026-09-01T00:00:00Z", "2026-09-15T00:00:00Z"]
     assert decided["decision_id"].iloc[0] == served.predict([requests[0]])["decision_id"].iloc[0]
+
+
+def test_decisions_are_strict_json_even_where_nothing_is_done(served, requests):
+    nowhere = {**requests[0], "hcp": {"country": "ZZ"}}
+
+    decided = served.predict([requests[0], nowhere])
+
+    row = json.loads(json.dumps(decided.to_dict("records"), allow_nan=False))[1]
+    assert (row["channel"], row["propensity"], row["selection_prob"]) == ("do_nothing", None, 1.0)
 
 
 def test_no_rows_in_give_no_rows_out(served):
