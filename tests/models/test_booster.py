@@ -1,0 +1,145 @@
+"""Gradient boosting on an offset; trees leave as arrays."""
+
+import lightgbm
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from nba.errors import ArgumentError
+from nba.models.booster import Boosting, read_forest
+from nba.models.forest import Forest
+
+
+def left_over(n=3000, seed=0):
+    """Outcomes of a linear margin plus a step that only trees see."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3))
+    offset = -1.0 + 0.8 * x[:, 0]
+    step = 1.5 * ((x[:, 1] > 0) & (x[:, 2] > 0))
+    y = (rng.random(n) < 1 / (1 + np.exp(-(offset + step)))).astype(float)
+    return x, y, offset, step
+
+
+def test_trees_fit_what_the_offset_leaves_over():
+    x, y, offset, step = left_over()
+
+    forest = Boosting(trees=60).fit(x, y, offset=offset)
+
+    found = forest.score(x)
+    assert np.corrcoef(found, step)[0, 1] > 0.8
+    assert abs(np.corrcoef(found, x[:, 0])[0, 1]) < 0.2
+
+
+def test_the_forest_is_the_correction_alone():
+    x, y, offset, _ = left_over(500)
+    boosting = Boosting(trees=7, leaves=4, seed=3, feature_share=0.7)
+    params = boosting._params()
+    rows = lightgbm.Dataset(x, label=y, init_score=offset, params=params)
+    booster = lightgbm.train(params, rows, num_boost_round=7)
+
+    forest = boosting.fit(x, y, offset=offset)
+
+    assert_allclose(forest.score(x), booster.predict(x, raw_score=True), rtol=0, atol=1e-12)
+
+
+def test_the_same_rows_give_the_same_forest():
+    x, y, offset, _ = left_over(800)
+    boosting = Boosting(trees=10, feature_share=0.5, seed=5)
+
+    one, two = (boosting.fit(x, y, offset=offset).to_state()[1] for _ in range(2))
+
+    for name, array in one.items():
+        assert_array_equal(array, two[name])
+
+
+def test_codes_of_categories_are_split_as_sets():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 20, size=(2000, 1)).astype(float)
+    lucky = np.isin(x[:, 0], [2, 3, 11, 17])
+    y = (rng.random(2000) < np.where(lucky, 0.8, 0.2)).astype(float)
+
+    forest = Boosting(trees=20).fit(x, y, categories=[0])
+
+    assert (forest.category_at >= 0).any()
+    score = forest.score(np.arange(20.0)[:, None])
+    assert score[[2, 3, 11, 17]].min() > 0 > np.delete(score, [2, 3, 11, 17]).max()
+
+
+def test_regression_predicts_means_and_weights_count_as_rows():
+    x = np.repeat([0.0, 1.0], 100)[:, None]
+    y = np.repeat([2.0, 6.0], 100)
+    boosting = Boosting(objective="regression", trees=400, ridge=0.0)
+
+    forest = boosting.fit(x, y, weight=np.full(200, 3.0))
+
+    assert_allclose(forest.score(np.array([[0.0], [1.0]])), [2.0, 6.0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [np.ones((50, 2)), np.full((50, 2), np.nan), np.zeros((50, 0)), np.arange(6.0).reshape(3, 2)],
+    ids=["constant", "missing", "no columns", "few rows"],
+)
+def test_where_nothing_can_be_split_the_correction_is_nothing(x):
+    y = (np.arange(len(x)) % 2).astype(float)
+
+    forest = Boosting(trees=5).fit(x, y, offset=np.full(len(x), -0.3))
+
+    assert isinstance(forest, Forest)
+    assert_array_equal(forest.score(x), np.zeros(len(x)))
+
+
+def test_outcomes_of_one_kind_give_no_correction():
+    x, y, offset, _ = left_over(100)
+
+    assert not Boosting(trees=5).fit(x, np.zeros_like(y), offset=offset).score(x).any()
+
+
+def bad(**changes):
+    x, y, offset, _ = left_over(60)
+    given = {"x": x, "y": y, "offset": offset} | changes
+    return lambda: Boosting(trees=2).fit(given.pop("x"), given.pop("y"), **given)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (bad(y=np.full(60, 0.5)), "neither 0 nor 1"),
+        (bad(y=np.zeros(59)), r"y has shape \(59,\)"),
+        (bad(offset=np.full(60, np.nan)), "offset has"),
+        (bad(weight=np.zeros(60)), "60 weights are not above 0"),
+        (bad(x=np.full((60, 2), np.inf)), "infinite"),
+        (bad(x=np.zeros((60, 2), dtype=int)), "expected floats"),
+        (bad(x=np.zeros((0, 2)), y=np.zeros(0), offset=np.zeros(0)), "n > 0"),
+        (bad(categories=[0]), "no category codes"),
+        (bad(categories=[3]), "names column 3"),
+        (lambda: Boosting(leaves=1), "leaves is 1; expected"),
+        (lambda: Boosting(trees=0), "trees is 0"),
+        (lambda: Boosting(learning_rate=0.0), "learning_rate is"),
+        (lambda: Boosting(least_rows=0), "least_rows is"),
+        (lambda: Boosting(ridge=float("nan")), "ridge is"),
+        (lambda: Boosting(feature_share=1.5), "feature_share is"),
+        (lambda: Boosting(seed=-1), "seed is"),
+        (lambda: Boosting(objective="poisson"), "objective is"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused_before_any_work(call, message):
+    with pytest.raises(ArgumentError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"objective": "multiclass", "num_class": 3},
+        {"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
+        {"objective": "regression", "linear_tree": True},
+    ],
+)
+def test_boosters_that_are_no_plain_sum_of_trees_are_refused(params):
+    x, y, _, _ = left_over(300)
+    params |= {"verbosity": -1, "num_threads": 1}
+    booster = lightgbm.train(params, lightgbm.Dataset(x, label=y, params=params), 2)
+
+    with pytest.raises(ArgumentError, match="booster has"):
+        read_forest(booster)
