@@ -7,15 +7,25 @@ from nba.tables.columns import TABLES, Column, Table
 from nba.tables.defaults import default_channels
 from nba.tables.engagement import Engagement, check_table
 from nba.tables.moments import as_moment, seconds
+from nba.tables.objects import from_objects, map_objects
 from nba.tables.one import OneHCP, consent_of
 from nba.tables.records import rows_from_records
+from nba.tables.rules import Filled, Picklist, Rule, Via
+from nba.tables.salesforce import SALESFORCE, from_salesforce
+from nba.tables.veeva import VEEVA, from_veeva
 
 __all__ = [
     "TABLES",
     "Column",
+    "SALESFORCE",
+    "VEEVA",
     "Engagement",
+    "Filled",
     "OneHCP",
+    "Picklist",
+    "Rule",
     "Table",
+    "Via",
     "as_moment",
     "candidates",
     "check_table",
@@ -23,6 +33,10 @@ __all__ = [
     "consent_of",
     "default_channels",
     "from_frame",
+    "from_objects",
+    "from_salesforce",
+    "from_veeva",
+    "map_objects",
     "open_payments",
     "rows_from_records",
     "seconds",

@@ -14,6 +14,7 @@ from nba.errors import ArgumentError, TableError
 from nba.tables.checks import as_pandas
 from nba.tables.columns import TABLES
 from nba.tables.engagement import Engagement
+from nba.tables.localise import localised
 from nba.tables.moments import as_moment, seconds
 
 
@@ -83,11 +84,7 @@ def _localised(frame: pd.DataFrame, *, table: str, zone: str) -> pd.DataFrame:
     naive = [
         name for name in moments if frame[name].dtype.kind == "M" and not hasattr(frame[name].dtype, "tz")
     ]
-    # An hour that the clock skipped or repeated has no one right answer: forwards, and the earlier of two.
-    localised = {
-        name: frame[name].dt.tz_localize(zone, nonexistent="shift_forward", ambiguous=False) for name in naive
-    }
-    return frame.assign(**localised)
+    return frame.assign(**{name: localised(frame[name], zone) for name in naive})
 
 
 _NO_DRUG = "(none)"
