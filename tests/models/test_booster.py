@@ -65,14 +65,15 @@ def test_codes_of_categories_are_split_as_sets():
     assert score[[2, 3, 11, 17]].min() > 0 > np.delete(score, [2, 3, 11, 17]).max()
 
 
-def test_regression_predicts_means_and_weights_count_as_rows():
+def test_regression_predicts_weighted_means():
     x = np.repeat([0.0, 1.0], 100)[:, None]
-    y = np.repeat([2.0, 6.0], 100)
+    y = np.tile([2.0, 6.0], 100) + x[:, 0]
+    weight = np.tile([3.0, 1.0], 100)
     boosting = Boosting(objective="regression", trees=400, ridge=0.0)
 
-    forest = boosting.fit(x, y, weight=np.full(200, 3.0))
+    forest = boosting.fit(x, y, weight=weight)
 
-    assert_allclose(forest.score(np.array([[0.0], [1.0]])), [2.0, 6.0], atol=1e-3)
+    assert_allclose(forest.score(np.array([[0.0], [1.0]])), [3.0, 4.0], atol=1e-3)
 
 
 @pytest.mark.parametrize(
