@@ -40,7 +40,7 @@ from nba.mlflow import (
 SEED = 7
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mlflow():
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     with warnings.catch_warnings():
@@ -50,28 +50,33 @@ def mlflow():
     return module
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def saved(mlflow, model, territory, tmp_path_factory):
     path = tmp_path_factory.mktemp("mlflow") / "saved"
     save_model(model, path, input_example=example_input(territory.engagement))
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def store(mlflow, tmp_path_factory):
     """A SQLite store and registry; a fresh one runs all of MLflow's migrations, so there is one."""
     folder = tmp_path_factory.mktemp("store")
     uri = f"sqlite:///{folder}/mlflow.db"
+    before = {name: text for name, text in os.environ.items() if name.startswith("MLFLOW_")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         mlflow.create_experiment("nba", artifact_location=(folder / "artifacts").as_uri())
         mlflow.set_experiment("nba")
-    return uri
+    yield uri
+    mlflow.set_registry_uri(None)
+    mlflow.set_tracking_uri(None)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    os.environ.update(before)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def champion(mlflow, store, model, territory):
     example = example_input(territory.engagement)
     with mlflow.start_run():
@@ -83,12 +88,12 @@ def champion(mlflow, store, model, territory):
     return "models:/territory@champion"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def requests(territory):
     return rows_of(territory.engagement, 50)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(model, territory):
     return Served(model, Catalogue.of(territory.engagement))
 
