@@ -55,18 +55,21 @@ class Reader:
             return self._no_rows()
         made: dict[str, pd.Series] = {}
         days: dict[str, Bools] = {}
-        for column in TABLES[self.rule.table].columns:
+        # Picklists first: they say which rows are set aside, whose other cells then do not matter.
+        for column in sorted(TABLES[self.rule.table].columns, key=lambda c: c.name not in self.rule.values):
             cells_, is_day = self._column(column)
             if cells_ is not None:
                 made[column.name] = cells_
                 days[column.name] = is_day
         if not self.findings.faults:
-            self._keep_consent_narrow(made)
             self._check_required(made)
+        if not self.findings.faults:
+            self._keep_consent_narrow(made)
         if self.findings.faults or not self._kept.any():
             return self._no_rows()
         if self.rule.table == "interactions":
             _say_when_days_are_known(made, days)
+        made = {name: made[name] for name in TABLES[self.rule.table].names if name in made}
         frame = pd.DataFrame(made)[self._kept].reset_index(drop=True)
         if frame.get("channel", pd.Series(dtype=object)).map(lambda c: isinstance(c, tuple)).any():
             frame = frame.explode("channel", ignore_index=True)
