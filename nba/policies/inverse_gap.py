@@ -66,7 +66,8 @@ class InverseGap(Described):
         rows = np.arange(len(hopeful))
         best = np.argmax(np.where(eligible, hopeful, -np.inf), axis=1)
         scale = np.max(np.abs(hopeful), axis=1)  # ineligible entries are 0 here
-        gap = (hopeful[rows, best][:, None] - hopeful) / np.where(scale > 0, scale, 1.0)[:, None]
+        behind = np.where(eligible, hopeful[rows, best][:, None] - hopeful, 0.0)
+        gap = behind / np.where(scale > 0, scale, 1.0)[:, None]
         n_eligible = eligible.sum(axis=1)
         weights = np.where(eligible, 1.0 / (n_eligible[:, None] + self._gamma(scores, eligible) * gap), 0.0)
         weights[rows, best] = 0.0

@@ -112,3 +112,13 @@ def test_scores_that_the_schedule_cannot_use_are_refused(scores_of):
         InverseGap(optimism=1.0).weights(
             table, Scores(np.zeros((1, 2)), nan, np.zeros(2), np.zeros(2, dtype=bool)), everything
         )
+
+
+def test_what_is_ineligible_never_divides_by_zero():
+    priorities = np.array([[-1.0, -np.inf, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0]])
+    eligible = np.isfinite(priorities)
+    scores = Scores(np.zeros((1, 8)), np.zeros((1, 8)), np.zeros(8), np.ones(8, dtype=bool))
+
+    weights = InverseGap(explore=0.0, gamma=7.0).weights(priorities, scores, eligible)
+
+    assert weights[0].tolist() == [pytest.approx(1 / 7), 0.0, *[pytest.approx(1 / 7)] * 6]
