@@ -29,6 +29,7 @@ from nba.models import PairPropensity
 from nba.tables import Engagement, as_moment
 from nba.tables.adapters import open_payments
 from training.console import main, step, table
+from training.levels import level_shifts
 from training.peers import with_peers
 from training.rivals import logistic_on_count, logistic_per_pair, rate_margins
 
@@ -41,13 +42,11 @@ UNTIL = "2015-07-01"
 WITHIN_DAYS = 30
 THREADS = os.cpu_count() or 1
 """Figures do not depend on it."""
-CALIBRATION_SHARE = 0.15
-"""The last two training months; the month before them would reach into them and is left out."""
+CALIBRATION_SHARE = 0.3
+"""The last four training months: the last two alone are one season, in which little is reported."""
 
 SIX_MONTHS = Count(of="touches", window_days=180)
 ABOUT_THE_HCP: tuple[Declared, ...] = (
-    Count(of="touches", window_days=30),
-    Count(of="touches", window_days=90),
     SIX_MONTHS,
     Recency(of="touches"),
     Decayed(of="touches", half_life_days=30),
@@ -60,7 +59,7 @@ ABOUT_THE_PAIR: tuple[Declared, ...] = tuple(
     measure
     for by in OWN_KEYS
     for measure in (
-        *(Count(of="touches", by=by, own=True, window_days=days) for days in (30, 90, 180)),
+        *(Count(of="touches", by=by, own=True, window_days=days) for days in (30, 180)),
         Recency(of="touches", by=by, own=True),
         Decayed(of="touches", by=by, own=True, half_life_days=60),
     )
@@ -75,6 +74,7 @@ REASONS = {
     "attribute": "specialty and role",
 }
 ALL_CONTACTS = "all contacts of the physician"
+LEVEL = "how the pair's last forecasts came out"
 SIZES = (
     ("under 60", 0, 60),
     ("60 to 199", 60, 200),
@@ -116,11 +116,15 @@ class Panel:
 
 @dataclass(frozen=True)
 class Margins:
-    """Log-odds of the rivals and of the forecast for the same requests."""
+    """Log-odds of the rivals and of the forecast for the same requests, as fitted before the cut."""
 
     base_rate: Floats
     logistic: Floats
     forecast: Floats
+
+    def kept_level(self, test: Panel) -> Margins:
+        """Each with every pair's level moved by what had been reported before each moment."""
+        return Margins(*(m + _shifts(test, m) for m in (self.base_rate, self.logistic, self.forecast)))
 
     def losses(self, y: Floats) -> tuple[Floats, Floats, Floats]:
         """Log loss x 1000 of each request: base rate, logistic regression a pair, forecast."""
@@ -142,8 +146,9 @@ class SizeGroup:
 class Figures:
     """Aggregate results; no number is about one HCP.
 
-    Log losses are x 1000. ``ratio`` is the forecast's log loss by the base rate's; intervals are 95 %,
-    clustered by HCP.
+    Log losses are x 1000. The rivals are as fitted before the cut, the forecast is kept level month by
+    month; ``once`` and ``kept_level`` have all three both ways. ``ratio`` is the forecast's log loss by the
+    base rate's; intervals are 95 %, clustered by HCP.
     """
 
     rows: int
@@ -152,6 +157,8 @@ class Figures:
     base_rate: float
     logistic: float
     forecast: float
+    once: dict[str, float]
+    kept_level: dict[str, float]
     ratio: Interval
     better_than_base_rate: Interval
     better_than_logistic: Interval
@@ -241,8 +248,9 @@ def forecast(history: History, *, n_pairs: int = 100) -> Figures:
     with step(f"Fitting the pair models on {len(train.y):,} rows"):
         model = _fitted(train)
     with step(f"Scoring {len(test.y):,} rows"):
-        margin, _ = model.score(test.design)
-        reasons = mean_reasons(model, test)
+        once, _ = model.score(test.design)
+        shifts = _shifts(test, once)
+        reasons = mean_reasons(model, test) | {LEVEL: float(np.abs(shifts).mean())}
     with step("The rivals: each pair's base rate, a logistic regression a pair"):
         base = rate_margins(train.y, train.labels.pair, n_pairs=len(train.labels.actions))
         logistic = logistic_per_pair(train.design, train.y, test.design, threads=THREADS)
@@ -250,14 +258,17 @@ def forecast(history: History, *, n_pairs: int = 100) -> Figures:
     del train, model
     with step("Any contact, beside the six-month count alone"):
         anything = _any_contact(history)
-    margins = Margins(base[test.labels.pair], logistic, margin)
+    fitted = Margins(base[test.labels.pair], logistic, once)
+    margins = replace(fitted, forecast=once + shifts)
     return Figures(
         rows=len(test.y),
         hcps=len(test.by_hcp(test.y)),
         positives=int(test.y.sum()),
         **_compared(test, margins),
+        once=_means(test, fitted),
+        kept_level=_means(test, fitted.kept_level(test)),
         sizes=_by_size(test, margins, positives),
-        reasons=reasons,
+        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
         **anything,
     )
 
@@ -281,7 +292,7 @@ def most_frequent(engagement: Engagement, n_pairs: int) -> tuple[Action, ...]:
 
 
 def mean_reasons(model: PairPropensity, panel: Panel) -> dict[str, float]:
-    """Mean absolute contribution in log-odds of each group of columns, largest first."""
+    """Mean absolute contribution in log-odds of each group of columns."""
     names = [reason_of(feature) for feature in panel.design.features]
     totals = dict.fromkeys(names, 0.0)
     for part in _slices(panel.design):
@@ -289,8 +300,7 @@ def mean_reasons(model: PairPropensity, panel: Panel) -> dict[str, float]:
         for name in totals:
             mine = [j for j, other in enumerate(names) if other == name]
             totals[name] += float(np.abs(values[:, mine].sum(axis=1)).sum())
-    means = {name: total / len(panel.design) for name, total in totals.items()}
-    return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
+    return {name: total / len(panel.design) for name, total in totals.items()}
 
 
 def reason_of(feature: Feature) -> str:
@@ -325,6 +335,10 @@ def print_figures(figures: Figures) -> None:
         "ratio",
     )
     print(table(header, rows))
+    both = ("all pairs, log loss x 1000", *figures.once)
+    ways = (("as fitted before the cut", figures.once), ("kept level month by month", figures.kept_level))
+    print("\n" + table(both, [(name, *(f"{loss:.2f}" for loss in means.values())) for name, means in ways]))
+    print("Everywhere else the rivals are as fitted, and the forecast is kept level.\n")
     print(f"ratio to the base rate {_span(figures.ratio, digits=3)}  (95 %, by HCP)")
     print(f"better than the base rate by {_span(figures.better_than_base_rate, digits=2)}")
     print(f"better than a logistic regression a pair by {_span(figures.better_than_logistic, digits=2)}")
@@ -432,6 +446,17 @@ def _mean_auc(test: Panel, margin: Floats) -> float:
     y, scores = test.by_pair(test.y), test.by_pair(margin)
     both = [k for k in range(y.shape[1]) if 0 < y[:, k].sum() < len(y)]
     return float(np.mean([auc(scores[:, k], y[:, k]) for k in both]))
+
+
+def _shifts(test: Panel, margin: Floats) -> Floats:
+    """What keeps every pair's level; each moment knows the outcomes whose windows had closed."""
+    grid, y = test.by_pair(margin), test.by_pair(test.y)
+    return level_shifts(grid, y, test.labels.at, window_seconds=WITHIN_DAYS * DAY).reshape(-1)
+
+
+def _means(test: Panel, margins: Margins) -> dict[str, float]:
+    base, plain, ours = (float(loss.mean()) for loss in margins.losses(test.y))
+    return {"base rate": base, "logistic a pair": plain, "forecast": ours}
 
 
 def _mean(panel: Panel, values: Floats) -> Interval:

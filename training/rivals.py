@@ -29,10 +29,12 @@ def rate_margins(y: Floats, pair: Ints, *, n_pairs: int) -> Floats:
 
 
 def logistic_per_pair(train: Design, y: Floats, test: Design, *, threads: int = 1) -> Floats:
-    """Log-odds of one plain logistic regression a pair, on all columns that the forecast sees.
+    """Log-odds of one plain logistic regression a pair, on the HCP's columns and the pair's own.
 
-    Columns enter as standardised log(1 + x); scikit-learn's defaults otherwise. A pair that never (or
-    always) happened in training keeps its rate.
+    Contacts of others are left out: within one pair they are little more than one series in time, and a
+    regression that is not held by the other pairs does worse with them than without. Columns enter as
+    standardised log(1 + x); scikit-learn's defaults otherwise. A pair that never (or always) happened in
+    training keeps its rate.
 
     Parameters
     ----------
@@ -59,9 +61,11 @@ def logistic_on_count(count: Floats, y: Floats, test_count: Floats) -> Floats:
 
 
 def _columns(design: Design, pair: int) -> Floats:
-    own = design.own.reshape(len(design.shared), len(design.actions), -1)[:, pair]
+    kept = [j for j, feature in enumerate(design.own_features) if feature.group != "peers"]
+    own = design.own.reshape(len(design.shared), len(design.actions), -1)[:, pair, kept]
     values = np.hstack([design.shared, own]).astype(float)
-    days = np.array([feature.unit == "days" for feature in design.features])
+    features = (*design.shared_features, *(design.own_features[j] for j in kept))
+    days = np.array([feature.unit == "days" for feature in features])
     return np.log1p(np.where(np.isnan(values), np.where(days, NEVER_DAYS, 0.0), values))
 
 

@@ -55,6 +55,10 @@ def test_iowa_is_forecast_at_six_tenths_of_the_base_rates_loss_and_beats_every_r
     assert figures.ratio.mean <= 0.60
     assert figures.better_than_base_rate.low > 0
     assert figures.better_than_logistic.low > 0
+    # Nor do the rivals win when they are kept level too.
+    assert figures.kept_level["forecast"] < min(
+        figures.kept_level["base rate"], figures.kept_level["logistic a pair"]
+    )
     assert figures.any_better.low > 0
     assert figures.any_auc > figures.any_auc_count_alone
 
@@ -67,6 +71,8 @@ def test_made_up_contacts_go_all_the_way_to_figures_that_add_up(folder, capsys, 
     assert pairs.sum() == 5
     assert figures.forecast == pytest.approx((losses * pairs[pairs > 0]).sum() / 5)
     assert figures.ratio.mean == pytest.approx(figures.forecast / figures.base_rate)
+    assert figures.once["base rate"] == pytest.approx(figures.base_rate)
+    assert figures.kept_level["forecast"] == pytest.approx(figures.forecast)
     assert figures.better_than_logistic.mean == pytest.approx(figures.logistic - figures.forecast)
     written = json.loads((tmp_path / "forecast.json").read_text())
     assert written["forecast"] == figures.forecast

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -41,6 +43,17 @@ def test_each_pair_has_the_regression_that_one_would_fit_by_hand():
         scaler = StandardScaler().fit(x)
         by_hand = LogisticRegression(max_iter=2000).fit(scaler.transform(x), y[k::2])
         assert margins[:, k] == pytest.approx(by_hand.decision_function(scaler.transform(new)), abs=1e-6)
+
+
+def test_contacts_of_others_are_left_out():
+    train, test = design(1), design(2)
+    y = (np.random.default_rng(3).random(len(train)) < 0.3).astype(float)
+    described = (*train.own_features, Feature("peers", "peers", unit="count", group="peers"))
+
+    without = logistic_per_pair(train, y, test)
+    also = [replace(d, own=np.c_[d.own, d.own[:, 0] ** 2], own_features=described) for d in (train, test)]
+
+    assert np.array_equal(logistic_per_pair(also[0], y, also[1]), without)
 
 
 def test_a_pair_that_never_happened_keeps_its_rate():
