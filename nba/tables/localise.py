@@ -75,7 +75,8 @@ def read_moments(
     kind = np.array([name for _, name in read] + ["missing"], dtype=object)[codes]
     is_day = (kind == "day") | ((kind == "naive") & days & (whole % 86_400 == 0))
     _check(kind, is_day, zone=zone, days=days, column=column, findings=findings)
-    at = as_datetimes(whole, missing=(kind == "missing") | (kind == "unreadable"))
+    # A copy of its own: pandas before 3 takes writing into it for a slip.
+    at = as_datetimes(whole, missing=(kind == "missing") | (kind == "unreadable")).copy()
     naive = is_day | (kind == "naive")
     if naive.any():
         at[naive] = localised(at[naive].dt.tz_localize(None), zone or "UTC").dt.tz_convert("UTC")
