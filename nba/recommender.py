@@ -223,7 +223,7 @@ class NextBestAction:
         one = OneHCP.from_records(hcp_id, history=history, reference=reference, hcp=hcp, consent=consent)
         asked = candidates(one, moment, valid_days=self.valid_days)
         known = Known.of(one, self.features)
-        pending = None if log is None else log.pending(moment, hcps=[hcp_id])
+        pending = None if log is None else log.pending(moment, hcps=[hcp_id], engagement=one)
         decided = self._decider().decide(known, asked, pending=pending, seed=seed, stream=stream)
         return self._hand_out([decided], moment, known, log)
 

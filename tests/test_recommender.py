@@ -433,3 +433,34 @@ def test_a_lever_moves_the_choice_and_a_term_can_be_left_out(territory):
     assert all(r.action.channel == "push" for r in could)
     free = make_model(terms=("propensity",)).fit(data, until=UNTIL).recommend(data, at=UNTIL, seed=7)
     assert all(set(r.terms) <= {"propensity", "do_nothing"} for r in free)
+
+
+def test_a_service_counts_a_decision_once_before_and_after_its_touch(territory, tmp_path):
+    data = territory.engagement
+    log = nba.Log(tmp_path / "log.db")
+    model = make_model(policy=policies.Greedy(), guardrails=[guardrails.FrequencyCap(1000, days=30)])
+    model.fit(data, until=UNTIL)
+    first = next(r for r in model.recommend(data, at=UNTIL, seed=1) if r.action != DO_NOTHING)
+    log.commit([first])
+    history = records_of(data, first.hcp_id)
+    touch = {
+        "interaction_id": "new",
+        "hcp_id": first.hcp_id,
+        "ts": "2026-09-01T09:00:00+00:00",
+        "channel": first.action.channel,
+        "direction": "outbound",
+        "outcome": "sent",
+        "content_id": first.action.content,
+        "decision_id": first.decision_id,
+    }
+
+    def contacts(records):
+        plan = model.decide(
+            first.hcp_id, history=records, at="2026-09-02", seed=1, log=log, stream=str(len(records))
+        )
+        return plan.receipt(first.hcp_id).facts["frequency_cap"]["contacts"]
+
+    bare = model.decide(first.hcp_id, history=history, at="2026-09-02", seed=1)
+    before = bare.receipt(first.hcp_id).facts["frequency_cap"]["contacts"]
+    with_touch = contacts([*history, touch])
+    assert with_touch == before + 1

@@ -74,6 +74,11 @@ class OneHCP:
                 tables["consent"] = {name: known[name][mine] for name in known}
         return cls(tables)
 
+    @property
+    def observed_until(self) -> int:
+        """Without end: a service hands in all it knows."""
+        return FOREVER
+
     def columns(self, table: str) -> Columns:
         """A table as plain numpy arrays."""
         if table not in self.tables:
