@@ -459,6 +459,10 @@ class Scorer(Protocol):
         """The exact parts of each request's calibrated margin."""
         ...
 
+    def support(self, design: Design) -> tuple[Floats, Bools]:
+        """(n, prior_only) of each of the design's pairs: training rows, and whether there were none."""
+        ...
+
 
 @runtime_checkable
 class Reporter(Protocol):

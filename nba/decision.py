@@ -188,7 +188,7 @@ class Decider:
         shape = candidates.allowed.shape
         margin, spread = np.full(shape, -np.inf), np.zeros(shape)
         margin[row, pair + 1], spread[row, pair + 1] = self.scorer.score(design)
-        n, prior_only = _support(self.scorer, design)
+        n, prior_only = self.scorer.support(design)
         return Scores(margin, spread, np.concatenate([[0.0], n]), np.concatenate([[False], prior_only]))
 
     def _design(self, known: Known, candidates: Candidates, row: Ints, pair: Ints) -> Design:
@@ -357,10 +357,3 @@ def _document(content: Columns, action: Action) -> tuple[str, str]:
     if not len(rows):
         return "", ""
     return str(content["document_number"][rows[0]]), str(content["version"][rows[0]])
-
-
-def _support(scorer: Any, design: Design) -> tuple[Floats, NDArray[np.bool_]]:
-    if hasattr(scorer, "support"):
-        n, prior_only = scorer.support(design)
-        return n, prior_only
-    return np.zeros(len(design.actions)), np.zeros(len(design.actions), dtype=bool)

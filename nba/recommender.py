@@ -40,7 +40,7 @@ from nba.tables import Engagement, OneHCP, as_moment, candidates
 ALWAYS_ON = {"consent": guardrails.Consent, "approved": guardrails.Approved}
 """Guardrails that stand in every model unless they are waived by name."""
 
-_SCORERS: dict[str, Any] = {"PairPropensity": models.PairPropensity}
+_SCORERS: dict[str, Any] = {kind.__name__: kind for kind in (models.PairPropensity, models.SegmentBaseline)}
 _KIND = "nba.NextBestAction"
 
 

@@ -464,3 +464,14 @@ def test_a_service_counts_a_decision_once_before_and_after_its_touch(territory, 
     before = bare.receipt(first.hcp_id).facts["frequency_cap"]["contacts"]
     with_touch = contacts([*history, touch])
     assert with_touch == before + 1
+
+
+def test_a_model_with_the_segment_baseline_is_saved_and_loaded_too(territory, tmp_path):
+    data = territory.engagement
+    plain = make_model(scorer=nba.SegmentBaseline()).fit(data, until=UNTIL)
+    plain.save(tmp_path / "bundle")
+
+    loaded = nba.load(tmp_path / "bundle")
+
+    made = [m.recommend(data, at=UNTIL, seed=7).to_bytes() for m in (plain, loaded)]
+    assert made[0] == made[1]
