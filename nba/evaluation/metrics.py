@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nba.contracts import Floats
 from nba.errors import ArgumentError
@@ -80,6 +81,8 @@ def calibration_line(margin: Floats, y: Floats) -> tuple[float, float]:
 def reliability(margin: Floats, y: Floats, *, bins: int = 10) -> Floats:
     """(bins, 3) mean probability, observed rate and rows of equally large groups by probability.
 
+    Equal probabilities stay together, so that groups may differ in size, and there may be fewer.
+
     Examples
     --------
     >>> y = np.array([0.0, 0.0, 1.0, 1.0])
@@ -87,5 +90,19 @@ def reliability(margin: Floats, y: Floats, *, bins: int = 10) -> Floats:
     [[0.12, 0.0, 2.0], [0.88, 1.0, 2.0]]
     """
     p = 1.0 / (1.0 + np.exp(-margin))
-    groups = np.array_split(np.argsort(p, kind="stable"), bins)
-    return np.array([[p[g].mean(), y[g].mean(), len(g)] for g in groups if len(g)])
+    return np.array([[p[g].mean(), y[g].mean(), len(g)] for g in equal_groups(p, bins=bins)])
+
+
+def equal_groups(p: Floats, *, bins: int) -> list[NDArray[np.intp]]:
+    """The rows of about equally large groups by probability, lowest first; equal ones are never parted.
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in equal_groups(np.array([0.3, 0.1, 0.1, 0.1, 0.2, 0.4]), bins=3)]
+    [[1, 2, 3], [4], [0, 5]]
+    """
+    order = np.argsort(p, kind="stable")
+    ranked = p[order]
+    cuts = [len(part) for part in np.array_split(order, bins)]
+    ends = np.unique(np.searchsorted(ranked, ranked[np.cumsum(cuts) - 1], "right"))
+    return [rows for rows in np.split(order, ends[:-1]) if len(rows)]
