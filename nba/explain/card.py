@@ -9,13 +9,12 @@ from datetime import tzinfo
 from typing import Any
 
 from nba.contracts import DO_NOTHING, Facet, Reason, Receipt
-from nba.errors import ArgumentError
 from nba.explain import dates
 from nba.explain.confidence import DOTS, Band, Reference, band, comparison
 from nba.explain.considered import Considered, alternatives, facts_in_words, in_words
 from nba.explain.inert import inert
 from nba.explain.page import fragment, page
-from nba.explain.reasons import Audience, Selection, in_order, select
+from nba.explain.reasons import Audience, Selection, check_audience, in_order, select
 from nba.explain.wording import Book, load_book
 
 
@@ -159,10 +158,7 @@ def build_card(
     >>> card.headline, card.why[0]
     ('Send approved email', 'Approved emails clicked: 5 of 10 in the last 90 days')
     """
-    if audience not in ("rep", "hq"):
-        raise ArgumentError(
-            f"Audience {audience!r} is not known; expected 'rep' or 'hq'. Choose one of them."
-        )
+    check_audience(audience)
     book = book or load_book()
     tz = dates.zone(timezone)
     content, hcp = content or {}, hcp or {}

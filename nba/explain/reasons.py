@@ -98,7 +98,7 @@ def reasons(
     book = book or load_book()
     members: dict[tuple[str, Visibility], list[int]] = defaultdict(list)
     for column, feature in enumerate(contributions.features):
-        members[_group_of(feature, audience)].append(column)
+        members[group_of(feature, audience)].append(column)
     values = contributions.values[row]
     hidden_as = _worst(contributions.features)
     found = [
@@ -164,7 +164,8 @@ def _is_telling(reason: Reason) -> bool:
     return bool(reason.text) and abs(reason.log_odds) >= WORTH_SAYING
 
 
-def _group_of(feature: Feature, audience: Audience) -> tuple[str, Visibility]:
+def group_of(feature: Feature, audience: Audience) -> tuple[str, Visibility]:
+    """The reason a feature belongs to, and who may see it; for reps all hidden ones are one."""
     if audience == "rep" and feature.visibility != "rep":
         return OTHER_FACTORS, "restricted"
     return feature.group or feature.name, feature.visibility
@@ -203,12 +204,17 @@ def _sign(value: float) -> int:
     return 1 if value > 0.0 else -1
 
 
-def _check(contributions: Contributions, row: int, audience: str) -> None:
-    rows, columns = contributions.values.shape
+def check_audience(audience: str) -> None:
+    """Refuse any audience but "rep" and "hq"."""
     if audience not in ("rep", "hq"):
         raise ArgumentError(
             f"Audience {audience!r} is not known; expected 'rep' or 'hq'. Choose one of them."
         )
+
+
+def _check(contributions: Contributions, row: int, audience: str) -> None:
+    rows, columns = contributions.values.shape
+    check_audience(audience)
     if not 0 <= row < rows:
         raise ArgumentError(f"Row {row} is outside the contributions; they have {rows} rows, counted from 0.")
     if columns != len(contributions.features):

@@ -24,7 +24,7 @@ _IN_TEMPLATES = {"label", "Label", "count", "of", "days", "window"}
 _ABOUT = {"count", "of", "days", "match", "flag"}
 _SECTIONS = (
     "window", "span", "heading", "do", "channel", "line", "band", "comparison", "population", "note", "stamp",
-    "considered",
+    "considered", "contrast",
 )  # fmt: skip
 
 
