@@ -191,7 +191,10 @@ class Context:
     content, channels : the whole tables
     consent : the whole table, or None when there is none (rules about time are the guardrail's)
     touches : row (index into hcps), ts, channel, content_id, pending (bool): every outbound touch
-        known strictly before the moment, and every decision already handed out and not yet sent
+        known strictly before the moment, and every decision already handed out and not yet sent; where
+        the log names it also product_id ("" means that of the content)
+    tables : further tables that rules read, whole and by name ("labels", "reps", "states"); one that is
+        missing is not among them
     """
 
     hcps: Columns
@@ -199,6 +202,7 @@ class Context:
     channels: Columns
     consent: Columns | None
     touches: Columns
+    tables: Mapping[str, Columns] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,13 @@ from nba.contracts import (
 )
 from nba.errors import ArgumentError
 from nba.features import EngagementFeatures, Events
-from nba.tables import consent_of
+from nba.tables import consent_of, table_of
 
 TERMS = ("propensity", "value", "lever", "cost")
 """Terms of the priority; each can be left out."""
+
+BESIDE = ("labels", "reps", "states", "values")
+"""Tables beside the needed ones that rules and values read."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +91,20 @@ class Known:
     events: Events
     consent: Columns | None
     touched: Columns
-    """Every outbound touch: hcp_id, ts, known, channel, content_id."""
+    """Every outbound touch: hcp_id, ts, known, channel, content_id, product_id."""
+    beside: Mapping[str, Columns]
+    """Further tables that rules and values read, those that are there."""
 
     @classmethod
     def of(cls, tables: Tables, features: EngagementFeatures) -> Known:
         interactions = tables.columns("interactions")
         rows = np.flatnonzero(interactions["touch"])
-        touched = {name: interactions[name][rows] for name in ("hcp_id", "ts", "channel", "content_id")}
+        names = ("hcp_id", "ts", "channel", "content_id", "product_id")
+        touched = {name: interactions[name][rows] for name in names}
         touched["known"] = np.maximum(touched["ts"], interactions["recorded_at"][rows])
-        return cls(tables, features.events(tables), consent_of(tables), touched)
+        found = {name: table_of(tables, name) for name in BESIDE}
+        beside = {name: table for name, table in found.items() if table is not None}
+        return cls(tables, features.events(tables), consent_of(tables), touched, beside)
 
     def context(self, candidates: Candidates, pending: Columns | None) -> Context:
         """What guardrails may read about these candidates, as of their moment."""
@@ -109,6 +117,7 @@ class Known:
             channels=self.tables.columns("channels"),
             consent=self.consent,
             touches=touches_of(candidates, self.touched, pending),
+            tables=self.beside,
         )
 
 
@@ -120,7 +129,7 @@ def touches_of(candidates: Candidates, touched: Columns, pending: Columns | None
     if pending is not None:
         sources.append((pending, np.arange(len(pending["ts"])), True))
     columns: dict[str, list[NDArray[Any]]] = {
-        k: [] for k in ("row", "ts", "channel", "content_id", "pending")
+        k: [] for k in ("row", "ts", "channel", "content_id", "product_id", "pending")
     }
     for source, rows, is_pending in sources:
         who = np.fromiter((place.get(h, -1) for h in source["hcp_id"][rows]), np.int64, count=len(rows))
@@ -128,6 +137,8 @@ def touches_of(candidates: Candidates, touched: Columns, pending: Columns | None
         columns["row"].append(who)
         for name in ("ts", "channel", "content_id"):
             columns[name].append(source[name][rows])
+        product = source.get("product_id")  # decisions on their way are about their content's product
+        columns["product_id"].append(np.full(len(rows), "", object) if product is None else product[rows])
         columns["pending"].append(np.full(len(rows), is_pending))
     return {name: np.concatenate(parts) for name, parts in columns.items()}
 

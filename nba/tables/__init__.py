@@ -8,7 +8,7 @@ from nba.tables.defaults import default_channels
 from nba.tables.engagement import Engagement, check_table
 from nba.tables.moments import as_moment, seconds
 from nba.tables.objects import from_objects, map_objects
-from nba.tables.one import OneHCP, consent_of
+from nba.tables.one import OneHCP, consent_of, table_of
 from nba.tables.records import rows_from_records
 from nba.tables.rules import Filled, Picklist, Rule, Via
 from nba.tables.salesforce import SALESFORCE, from_salesforce
@@ -40,4 +40,5 @@ __all__ = [
     "open_payments",
     "rows_from_records",
     "seconds",
+    "table_of",
 ]

@@ -16,6 +16,9 @@ from nba.tables.records import rows_from_records
 
 Record = Mapping[str, Any]
 
+_BESIDE = ("consent", "labels", "reps", "states", "values")
+"""What an HCP's decision may need of the reference beside content and channels."""
+
 
 @dataclass(frozen=True)
 class OneHCP:
@@ -41,7 +44,8 @@ class OneHCP:
         Parameters
         ----------
         history : the HCP's interactions as dicts, in any order; those of others are refused
-        reference : gives content and channels, and what ``hcp`` and ``consent`` leave out
+        reference : gives content, channels, labels, reps, states and values, and what ``hcp`` and ``consent``
+            leave out
         hcp : the HCP's row as a dict; None looks it up in the reference
         consent : the HCP's consent rows; None looks them up in the reference
 
@@ -67,11 +71,10 @@ class OneHCP:
         }
         if consent is not None:
             tables["consent"] = rows_from_records(list(consent), "consent")
-        else:
-            known = consent_of(reference)
-            if known is not None:
-                mine = np.flatnonzero(known["hcp_id"] == hcp_id)
-                tables["consent"] = {name: known[name][mine] for name in known}
+        for name in _BESIDE:
+            known = table_of(reference, name)
+            if known is not None and name not in tables:
+                tables[name] = _mine(known, hcp_id) if "hcp_id" in known else known
         return cls(tables)
 
     @property
@@ -88,10 +91,20 @@ class OneHCP:
 
 def consent_of(tables: Tables) -> Columns | None:
     """The consent table, or None where there is none."""
+    return table_of(tables, "consent")
+
+
+def table_of(tables: Tables, name: str) -> Columns | None:
+    """A table by its name, or None where there is none."""
     try:
-        return tables.columns("consent")
+        return tables.columns(name)
     except ArgumentError:
         return None
+
+
+def _mine(table: Columns, hcp_id: str) -> Columns:
+    rows = np.flatnonzero(table["hcp_id"] == hcp_id)
+    return {name: table[name][rows] for name in table}
 
 
 def _row_of(hcp_id: str, hcp: Record | None, reference: Tables) -> Columns:
