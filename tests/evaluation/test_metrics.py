@@ -42,3 +42,15 @@ def test_reliability_rows_add_up_to_all_rows():
 
     assert table[:, 2].sum() == 103
     assert (np.diff(table[:, 0]) >= 0).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=40), st.integers(1, 12))
+def test_reliability_never_parts_equal_probabilities(rows, bins):
+    margin = np.array([m for m, _ in rows], dtype=float)
+    y = np.array([float(won) for _, won in rows])
+
+    table = reliability(margin, y, bins=bins)
+
+    assert table[:, 2].sum() == len(rows)
+    assert (np.diff(table[:, 0]) > 0).all()
+    assert len(table) <= bins
