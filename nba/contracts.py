@@ -380,6 +380,8 @@ class Receipt:
     seed: int
     stream: str
     waivers: tuple[str, ...] = ()
+    book: str = ""
+    """SHA-256 of the template book that worded the reasons."""
 
 
 OutcomeState = Literal["pending", "rewarded", "expired", "censored", "void"]

@@ -230,7 +230,7 @@ class Decider:
             pair=choice.action[acts] - 1,
         )
         parts = self.scorer.contributions(design)
-        labels = _Labels.of(known.tables)
+        labels = Names.of(known.tables, book=explain.load_book())
         for j, i in enumerate(acts):
             action = candidates.actions[choice.action[i]]
             reasons = explain.reasons(
@@ -279,6 +279,7 @@ class Decider:
             seed=drawn.seed,
             stream=drawn.stream,
             waivers=self.waivers,
+            book=explain.load_book().digest,
         )
         return replace(receipt, decision_id=decision_id(receipt))
 
@@ -330,18 +331,21 @@ def batch_id(receipts: Sequence[Receipt]) -> str:
 
 
 @dataclass(frozen=True)
-class _Labels:
-    """What channels, topics and contents are called in sentences."""
+class Names:
+    """What channels and topics are called in sentences of a book."""
 
     topic: dict[str, str]
+    book: explain.Book
 
     @classmethod
-    def of(cls, tables: Tables) -> _Labels:
+    def of(cls, tables: Tables, *, book: explain.Book) -> Names:
+        """The names that the tables and the book give."""
         content = tables.columns("content")
-        return cls(dict(zip(content["content_id"], content["topic"], strict=True)))
+        return cls(dict(zip(content["content_id"], content["topic"], strict=True)), book)
 
     def names(self, action: Action) -> dict[str, str]:
-        names = {"this channel": explain.channel_name(action.channel, book=explain.load_book())}
+        """What words of labels stand for where the action is meant: "this channel", "this topic"."""
+        names = {"this channel": explain.channel_name(action.channel, book=self.book)}
         topic = self.topic.get(action.content, "")
         return names | ({"this topic": topic.replace("_", " ")} if topic else {})
 

@@ -15,6 +15,7 @@ from nba.decision import Known, batch_id
 from nba.errors import UnknownHCPError
 from nba.history.measures import latest_engagements, topic_interests
 from nba.tables import check_table, rows_from_records
+from nba.why import Why
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +44,7 @@ class Plan:
     _known: Known = field(repr=False)
     _rules: tuple[Guardrail, ...] = field(repr=False)
     _row: Mapping[str, int] = field(repr=False)
+    _why: Why | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -55,12 +57,13 @@ class Plan:
         known: Known,
         rules: tuple[Guardrail, ...],
         references: Mapping[str, float],
+        why: Why | None = None,
     ) -> Plan:
         """Put receipts together under one batch id."""
         batch = batch_id(receipts)
         stamped = tuple(replace(receipt, batch_id=batch) for receipt in receipts)
         row = {receipt.hcp_id: i for i, receipt in enumerate(stamped)}
-        return cls(at, batch, references, stamped, tuple(funnels), considered, known, rules, row)
+        return cls(at, batch, references, stamped, tuple(funnels), considered, known, rules, row, why)
 
     def __len__(self) -> int:
         return len(self._receipts)

@@ -36,6 +36,7 @@ from nba.features import (
 )
 from nba.plan import Plan
 from nba.tables import Engagement, OneHCP, as_moment, candidates
+from nba.why import Why
 
 ALWAYS_ON = {"consent": guardrails.Consent, "approved": guardrails.Approved}
 """Guardrails that stand in every model unless they are waived by name."""
@@ -334,6 +335,7 @@ class NextBestAction:
             known=known,
             rules=self.rules,
             references=self.rates_,
+            why=Why(self._decider(), known),
         )
         if log is not None:
             log.append(plan.receipts())  # durable first: what cannot be written is not handed out
