@@ -1,0 +1,209 @@
+"""Exact parts of decisions, worked out again when asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nba import explain, guardrails, policies
+from nba.contracts import (
+    DO_NOTHING,
+    Action,
+    Candidates,
+    Contributions,
+    Design,
+    Evidence,
+    Floats,
+    Receipt,
+    Term,
+)
+from nba.decision import Decider, Known, Names
+from nba.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Exact contributions of some decisions, with what is needed to word them.
+
+    Attributes
+    ----------
+    receipts : the decisions, those that act alone
+    contributions : one row a decision
+    design : the feature rows they were read from
+    evidence : the counts behind the features, by name, a decision each
+    """
+
+    receipts: tuple[Receipt, ...]
+    contributions: Contributions
+    design: Design
+    evidence: Sequence[Mapping[str, Evidence]]
+
+    @property
+    def rows(self) -> Floats:
+        """(m, n_features) values of the features, shared ones first."""
+        shared: Floats = np.hstack([self.design.shared[self.design.row], self.design.own])
+        return shared
+
+
+@dataclass(frozen=True)
+class Why:
+    """Works out again what a decision came from: the same model, the same tables, the same moment.
+
+    Nothing is kept with a plan that can be had again; a plan of a million decisions stays small.
+    """
+
+    decider: Decider
+    known: Known
+
+    def parts(self, receipts: Sequence[Receipt]) -> Parts:
+        """Exact contributions of decisions of one moment; those that do nothing are left out.
+
+        Raises
+        ------
+        ArgumentError
+            If the model has learned since.
+        """
+        acting = tuple(receipt for receipt in receipts if receipt.action != DO_NOTHING)
+        found = self._of([(r.hcp_id, r.action) for r in acting], at=acting[0].decided_at if acting else 0)
+        _check_same(acting, found[0])
+        return Parts(acting, *found)
+
+    def reasons(self, receipts: Sequence[Receipt], *, book: explain.Book) -> list[tuple[Any, ...]]:
+        """The reasons of decisions that act, as for head office, in a book's words."""
+        parts, names = self.parts(receipts), Names.of(self.known.tables, book=book)
+        return [
+            explain.reasons(
+                parts.contributions, i, evidence=parts.evidence[i], audience="hq", book=book,
+                names=names.names(receipt.action),
+            )
+            for i, receipt in enumerate(parts.receipts)
+        ]  # fmt: skip
+
+    def contrast(
+        self, receipt: Receipt, other: Action | None = None, *, book: explain.Book | None = None
+    ) -> explain.Contrast | None:
+        """The chosen action beside another eligible one, by default the runner-up; None where there is none.
+
+        The runner-up has the highest priority among the other eligible actions.
+
+        Raises
+        ------
+        ArgumentError
+            If the other action was not eligible, or the model has learned since.
+        """
+        eligible = [action for action, _ in receipt.eligible]
+        if other is not None and other not in eligible:
+            raise ArgumentError("This action was not eligible, so it has no priority; ask why_not for it.")
+        if receipt.action == DO_NOTHING or (other is None and len(eligible) < 2):
+            return None
+        asked = _one_hcp(receipt, [action for action in eligible if action != DO_NOTHING])
+        terms, priorities = self._priorities(asked)
+        if other is None:
+            rivals = [k for k, a in enumerate(asked.actions) if a != receipt.action and a in eligible]
+            other = asked.actions[min(rivals, key=lambda k: (-priorities[k], asked.actions[k]))]
+        sides = self._sides(receipt, [receipt.action, other], asked, terms, book or explain.load_book())
+        return explain.contrast(sides[0], sides[1])
+
+    def removed(self, receipt: Receipt, action: Action) -> explain.Considered:
+        """The rule that removed an action, with its facts where they can be read again.
+
+        Touches that were on their way at that moment are not known here: facts that they changed are left out.
+
+        Raises
+        ------
+        ArgumentError
+            If the receipt does not list the action as removed.
+        """
+        codes = dict(receipt.removed)
+        if action not in codes:
+            raise ArgumentError("This action was not removed from this decision; see the receipt's lists.")
+        asked = _one_hcp(receipt, [action])
+        context = self.known.context(asked, None)
+        found = explain.Considered(action.channel, codes[action])
+        for verdict in guardrails.check_all(self.decider.rules, candidates=asked, context=context):
+            if verdict.reasons[int(verdict.reason[0, 1])] == found.code:
+                return replace(found, facts=verdict.fact(0, 1))
+        return found
+
+    def _sides(
+        self,
+        receipt: Receipt,
+        actions: Sequence[Action],
+        asked: Candidates,
+        terms: Sequence[Term],
+        book: explain.Book,
+    ) -> list[explain.Side]:
+        acting = [action for action in actions if action != DO_NOTHING]
+        contributions, _, evidence = self._of([(receipt.hcp_id, a) for a in acting], at=receipt.decided_at)
+        _check_same([receipt], contributions)
+        names = Names.of(self.known.tables, book=book)
+        kinds = {term.name: term.kind for term in terms}
+        shape = asked.allowed.shape
+        sides = [
+            explain.Side(
+                action,
+                policies.terms_of(terms, shape=shape, row=0, action=asked.actions.index(action)),
+                kinds,
+                float(contributions.base[i]),
+                explain.reasons(
+                    contributions, i, evidence=evidence[i], audience="hq", book=book,
+                    names=names.names(action),
+                ),
+            )
+            for i, action in enumerate(acting)
+        ]  # fmt: skip
+        nothing = {DO_NOTHING.channel: self.decider.worth.do_nothing}
+        idle = [explain.Side(DO_NOTHING, nothing, {DO_NOTHING.channel: "times"})]
+        return sides + idle * (len(actions) - len(acting))
+
+    def _priorities(self, asked: Candidates) -> tuple[Sequence[Term], Floats]:
+        worth = self.decider.worth
+        scores = self.decider.score(self.known, asked)
+        terms = worth.factors(scores.propensity, asked.actions, self.known.tables.columns("channels"))
+        shape = asked.allowed.shape
+        return terms, policies.priority(terms, shape=shape, do_nothing_value=worth.do_nothing)[0]
+
+    def _of(
+        self, asked: Sequence[tuple[str, Action]], *, at: int
+    ) -> tuple[Contributions, Design, Sequence[Mapping[str, Evidence]]]:
+        actions = tuple(sorted({action for _, action in asked}))
+        place = {action: k for k, action in enumerate(actions)}
+        design, evidence = self.decider.features.evidence(
+            self.known.events,
+            self.known.tables.columns("hcps"),
+            hcps=np.array([hcp for hcp, _ in asked], dtype=object),
+            at=np.full(len(asked), at, dtype=np.int64),
+            actions=actions,
+            pair=np.array([place[action] for _, action in asked], dtype=np.int64),
+        )
+        return self.decider.scorer.contributions(design), design, evidence
+
+
+def _one_hcp(receipt: Receipt, actions: Sequence[Action]) -> Candidates:
+    everything = (DO_NOTHING, *actions)
+    return Candidates(
+        hcps=np.array([receipt.hcp_id], dtype=object),
+        actions=everything,
+        allowed=np.ones((1, len(everything)), dtype=bool),
+        at=receipt.decided_at,
+        valid_until=receipt.valid_until,
+    )
+
+
+def _check_same(receipts: Sequence[Receipt], contributions: Contributions) -> None:
+    for receipt, margin in zip(receipts, contributions.margin, strict=False):
+        known = receipt.propensity
+        if known is None or not 0.0 < known < 1.0:
+            continue
+        if abs(1.0 / (1.0 + math.exp(-float(margin))) - known) > 1e-9:
+            raise ArgumentError(
+                "The model gives this decision another propensity than its receipt has: it has learned since. "
+                "Load the model with the receipt's model_digest and recommend again."
+            )
+
+
+__all__ = ["Parts", "Why"]
