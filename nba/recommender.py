@@ -186,7 +186,7 @@ class NextBestAction:
             parts.append(decider.decide(known, piece, pending=pending, seed=seed, stream=stream))
         if report is not None:
             report("decisions", len(everyone.hcps), len(everyone.hcps))
-        return self._hand_out(parts, moment, known, log)
+        return self._hand_out(parts, moment, Why(decider, known, everyone.actions), log)
 
     def decide(
         self,
@@ -225,8 +225,9 @@ class NextBestAction:
         asked = candidates(one, moment, valid_days=self.valid_days)
         known = Known.of(one, self.features)
         pending = None if log is None else log.pending(moment, hcps=[hcp_id], engagement=one)
-        decided = self._decider().decide(known, asked, pending=pending, seed=seed, stream=stream)
-        return self._hand_out([decided], moment, known, log)
+        decider = self._decider()
+        decided = decider.decide(known, asked, pending=pending, seed=seed, stream=stream)
+        return self._hand_out([decided], moment, Why(decider, known, asked.actions), log)
 
     def learn(self, outcomes: Outcomes) -> NextBestAction:
         """Absorb what came of decisions: each decision once, whatever the order of arrival.
@@ -325,17 +326,17 @@ class NextBestAction:
                 "Save it again with the library version that made it."
             ) from error
 
-    def _hand_out(self, parts: Sequence[Decided], at: int, known: Known, log: Any) -> Plan:
+    def _hand_out(self, parts: Sequence[Decided], at: int, why: Why, log: Any) -> Plan:
         considered = {hcp: others for part in parts for hcp, others in part.considered.items()}
         plan = Plan.of(
             [receipt for part in parts for receipt in part.receipts],
             at=at,
             funnels=[part.funnel for part in parts],
             considered=considered,
-            known=known,
+            known=why.known,
             rules=self.rules,
             references=self.rates_,
-            why=Why(self._decider(), known),
+            why=why,
         )
         if log is not None:
             log.append(plan.receipts())  # durable first: what cannot be written is not handed out
