@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,10 +54,16 @@ class Why:
     """Works out again what a decision came from: the same model, the same tables, the same moment.
 
     Nothing is kept with a plan that can be had again; a plan of a million decisions stays small.
+
+    Attributes
+    ----------
+    decider, known : the fitted parts, and what may be read
+    actions : all actions that were scored, so that models prepare for them once
     """
 
     decider: Decider
     known: Known
+    actions: tuple[Action, ...]
 
     def parts(self, receipts: Sequence[Receipt]) -> Parts:
         """Exact contributions of decisions of one moment; those that do nothing are left out.
@@ -100,11 +106,11 @@ class Why:
             raise ArgumentError("This action was not eligible, so it has no priority; ask why_not for it.")
         if receipt.action == DO_NOTHING or (other is None and len(eligible) < 2):
             return None
-        asked = _one_hcp(receipt, [action for action in eligible if action != DO_NOTHING])
+        asked = self._one_hcp(receipt, {action for action, _ in receipt.eligible})
         terms, priorities = self._priorities(asked)
         if other is None:
-            rivals = [k for k, a in enumerate(asked.actions) if a != receipt.action and a in eligible]
-            other = asked.actions[min(rivals, key=lambda k: (-priorities[k], asked.actions[k]))]
+            rivals = [self.actions.index(action) for action in eligible if action != receipt.action]
+            other = self.actions[min(rivals, key=lambda k: (-priorities[k], self.actions[k]))]
         sides = self._sides(receipt, [receipt.action, other], asked, terms, book or explain.load_book())
         return explain.contrast(sides[0], sides[1])
 
@@ -121,12 +127,12 @@ class Why:
         codes = dict(receipt.removed)
         if action not in codes:
             raise ArgumentError("This action was not removed from this decision; see the receipt's lists.")
-        asked = _one_hcp(receipt, [action])
+        asked = self._one_hcp(receipt, {action})
         context = self.known.context(asked, None)
-        found = explain.Considered(action.channel, codes[action])
+        found, place = explain.Considered(action.channel, codes[action]), self.actions.index(action)
         for verdict in guardrails.check_all(self.decider.rules, candidates=asked, context=context):
-            if verdict.reasons[int(verdict.reason[0, 1])] == found.code:
-                return replace(found, facts=verdict.fact(0, 1))
+            if verdict.reasons[int(verdict.reason[0, place])] == found.code:
+                return replace(found, facts=verdict.fact(0, place))
         return found
 
     def _sides(
@@ -167,31 +173,28 @@ class Why:
         shape = asked.allowed.shape
         return terms, policies.priority(terms, shape=shape, do_nothing_value=worth.do_nothing)[0]
 
+    def _one_hcp(self, receipt: Receipt, actions: Set[Action]) -> Candidates:
+        return Candidates(
+            hcps=np.array([receipt.hcp_id], dtype=object),
+            actions=self.actions,
+            allowed=np.array([[k == 0 or action in actions for k, action in enumerate(self.actions)]]),
+            at=receipt.decided_at,
+            valid_until=receipt.valid_until,
+        )
+
     def _of(
         self, asked: Sequence[tuple[str, Action]], *, at: int
     ) -> tuple[Contributions, Design, Sequence[Mapping[str, Evidence]]]:
-        actions = tuple(sorted({action for _, action in asked}))
-        place = {action: k for k, action in enumerate(actions)}
+        place = {action: k for k, action in enumerate(self.actions[1:])}
         design, evidence = self.decider.features.evidence(
             self.known.events,
             self.known.tables.columns("hcps"),
             hcps=np.array([hcp for hcp, _ in asked], dtype=object),
             at=np.full(len(asked), at, dtype=np.int64),
-            actions=actions,
+            actions=self.actions[1:],
             pair=np.array([place[action] for _, action in asked], dtype=np.int64),
         )
         return self.decider.scorer.contributions(design), design, evidence
-
-
-def _one_hcp(receipt: Receipt, actions: Sequence[Action]) -> Candidates:
-    everything = (DO_NOTHING, *actions)
-    return Candidates(
-        hcps=np.array([receipt.hcp_id], dtype=object),
-        actions=everything,
-        allowed=np.ones((1, len(everything)), dtype=bool),
-        at=receipt.decided_at,
-        valid_until=receipt.valid_until,
-    )
 
 
 def _check_same(receipts: Sequence[Receipt], contributions: Contributions) -> None:
