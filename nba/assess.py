@@ -76,13 +76,7 @@ def later_window(
     ArgumentError
         If the window overlaps the training, or holds no closed label of both outcomes.
     """
-    first = as_moment(start)
-    last = data.observed_until if end is None else as_moment(end)
-    if first < model.fitted_until_:
-        raise ArgumentError("The window starts before the model's training ends; start it later.")
-    labels = _between(model.outcome.labels(data, until=last), first)
-    if not 0 < labels.y.sum() < len(labels):
-        raise ArgumentError(f"The window has {len(labels)} closed labels of one outcome; make it longer.")
+    labels = window_labels(model, data, start=start, end=end)
     known = Known.of(data, model.features)
     design = model.design(known, labels)
     margin = model.scorer.score(design)[0]
@@ -108,6 +102,24 @@ def later_window(
         gap_to_truth=None if best is None else evaluation.clustered_mean(ours - best, hcps),
         by_channel=_by_channel(labels, ours, theirs),
     )
+
+
+def window_labels(model: Any, data: Engagement, *, start: Any, end: Any = None) -> Labels:
+    """Touches from ``start`` on whose window had closed by ``end``, later than all that the model saw.
+
+    Raises
+    ------
+    ArgumentError
+        If they overlap the training, or are not of both outcomes.
+    """
+    first = as_moment(start)
+    last = data.observed_until if end is None else as_moment(end)
+    if first < model.fitted_until_:
+        raise ArgumentError("The window starts before the model's training ends; start it later.")
+    labels = _between(model.outcome.labels(data, until=last), first)
+    if not 0 < labels.y.sum() < len(labels):
+        raise ArgumentError(f"The window has {len(labels)} closed labels of one outcome; make it longer.")
+    return labels
 
 
 @dataclass(frozen=True)
@@ -212,4 +224,4 @@ def _true_probabilities(chosen: list[tuple[str, Action]], at: int, territory: An
     return p
 
 
-__all__ = ["Window", "Worth", "later_window", "true_worth"]
+__all__ = ["Window", "Worth", "later_window", "true_worth", "window_labels"]
