@@ -9,17 +9,23 @@ from nba.evaluation.intervals import (
     clustered_rate,
 )
 from nba.evaluation.metrics import auc, calibration_line, log_loss, log_losses, reliability
+from nba.evaluation.offpolicy import Logged, PolicyValue, chosen_probs, ips, snips
 
 __all__ = [
     "Interval",
+    "Logged",
+    "PolicyValue",
     "auc",
     "calibration_line",
+    "chosen_probs",
     "clustered_auc",
     "clustered_gains",
     "clustered_mean",
     "clustered_rate",
+    "ips",
     "log_loss",
     "log_losses",
     "plots",
     "reliability",
+    "snips",
 ]
