@@ -11,10 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.contracts import FOREVER, Bools, Candidates, Columns, Context, Ints, Verdict
-from nba.guardrails.lookup import codes, content_rows, is_touch, numbered, text_column
+from nba.guardrails.lookup import codes, content_rows, is_touch, numbered, position_of, text_column
 from nba.guardrails.registry import Described
 
-_REASONS = ("", "not_approved", "not_yet_valid", "expired", "other_country", "superseded")
+_REASONS = (
+    "", "not_approved", "not_yet_valid", "expired", "other_country", "superseded", "no_own_approval",
+    "module_not_approved", "other_language",
+)  # fmt: skip
+_OTHER_LANGUAGE = _REASONS.index("other_language")
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,19 @@ class Approved(Described):
     Content is removed, with the first reason that applies, when its status is not ``approved``
     (``not_approved``, also for content the table does not hold), its ``approved_from`` lies ahead
     (``not_yet_valid``), its ``expiry`` comes before ``valid_until`` (``expired``), it is not for the HCP's
-    country (``other_country``; an empty list is every country), or newer content has taken its place
-    (``superseded``).
+    country (``other_country``; an empty list is every country), newer content has taken its place
+    (``superseded``), it is a variant that borrows another's approval (``no_own_approval``), a module it is
+    made of is not approved and valid in the country (``module_not_approved``), or it speaks another language
+    than the HCP (``other_language``; where both are known).
 
     A version is superseded in a country once a higher version of the same document is approved and valid
     there; when that one expires the old one does not come back. Content named in another approved and valid
     content's ``supersedes`` is out in every country. Versions compare number by number: "10" is above "9",
-    "2.1" above "2.0". An action without content carries no material and is not this rule's matter.
+    "2.1" above "2.0".
+
+    A variant needs an approval of its own, that is a document number and version that no other content of its
+    family (``family_id``) carries in the same language and country; the content whose id is the family's is
+    the one that was approved. An action without content carries no material and is not this rule's matter.
 
     Notes
     -----
@@ -47,20 +57,35 @@ class Approved(Described):
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove candidates whose content may not be used with the HCP now."""
         content, rows = context.content, content_rows(candidates, context.content)
-        hcp_country, countries = _hcp_countries(candidates, context.hcps)
+        hcp_place, places = _hcp_places(candidates, context.hcps)
         relevant, rows = _relevant(content, rows)
-        covers = _covers(content["country"][relevant], countries)
-        by_country = _reasons(content, relevant, covers=covers, candidates=candidates)
-        reason = _of_actions(by_country, rows, candidates)[hcp_country]
+        countries = numbered(country for country, _ in places)
+        covers = _covers(content["country"][relevant], tuple(countries))
+        by_country = _reasons(content, relevant, covers=covers, countries=tuple(countries), asked=candidates)
+        by_place = by_country[codes([country for country, _ in places], countries)]
+        foreign = _foreign(content, relevant, [language for _, language in places])
+        by_place = np.where((by_place == 0) & foreign, np.int8(_OTHER_LANGUAGE), by_place)
+        reason = _of_actions(by_place, rows, candidates)[hcp_place]
         expiry = np.where(rows >= 0, content["expiry"][relevant][rows] if len(relevant) else FOREVER, FOREVER)
         facts = {"expiry": np.where(expiry >= FOREVER, -1, expiry)[None, :]}
         return Verdict(rule=self.code, reason=reason, reasons=_REASONS, facts=facts)
 
 
-def _hcp_countries(candidates: Candidates, hcps: Columns) -> tuple[Ints, tuple[Any, ...]]:
-    of_hcp = text_column(hcps, "country", length=len(candidates.hcps))
-    index = numbered(of_hcp)
-    return codes(of_hcp, index), tuple(index)
+def _hcp_places(candidates: Candidates, hcps: Columns) -> tuple[Ints, list[tuple[str, str]]]:
+    """The distinct (country, language) of HCPs, and which one each HCP is."""
+    n = len(candidates.hcps)
+    country, language = (text_column(hcps, name, length=n).tolist() for name in ("country", "language"))
+    pairs = list(zip(country, language, strict=True))
+    index = numbered(pairs)
+    return codes(pairs, index), list(index)
+
+
+def _foreign(content: Columns, relevant: Ints, languages: list[str]) -> Bools:
+    """(n_places, n_contents) True where content and HCP are known to speak different languages."""
+    spoken = text_column(content, "language", length=len(content["content_id"]))[relevant]
+    heard = np.array(languages, dtype=object)[:, None]
+    foreign: Bools = (heard != "") & (spoken != "") & (heard != spoken)
+    return foreign.reshape(len(languages), len(relevant))
 
 
 def _relevant(content: Columns, rows: Ints) -> tuple[Ints, Ints]:
@@ -84,14 +109,18 @@ def _covers(content_countries: NDArray[Any], countries: tuple[Any, ...]) -> Bool
     return np.array(rows, dtype=np.bool_).reshape(len(countries), len(content_countries))
 
 
-def _reasons(content: Columns, relevant: Ints, *, covers: Bools, candidates: Candidates) -> NDArray[np.int8]:
+def _reasons(
+    content: Columns, relevant: Ints, *, covers: Bools, countries: tuple[Any, ...], asked: Candidates
+) -> NDArray[np.int8]:
     """(n_countries, n_contents) first reason against each relevant content."""
     approved = content["approval_status"][relevant] == "approved"
-    not_yet = content["approved_from"][relevant] > candidates.at
-    expired = content["expiry"][relevant] < candidates.valid_until
+    not_yet = content["approved_from"][relevant] > asked.at
+    expired = content["expiry"][relevant] < asked.valid_until
     superseded = _outdated(content, relevant, covers & approved & ~not_yet)
-    superseded |= _replaced(content, relevant, at=candidates.at)
-    conditions = [~approved, not_yet, expired, ~covers, superseded]
+    superseded |= _replaced(content, relevant, at=asked.at)
+    borrowed = _borrowed(content, relevant, covers)
+    unfit = _unfit(content, relevant, countries=countries, asked=asked)
+    conditions = [~approved, not_yet, expired, ~covers, superseded, borrowed, unfit]
     reason = np.zeros(covers.shape, dtype=np.int8)
     for code in range(len(conditions), 0, -1):  # the earlier condition has the last word
         reason = np.where(conditions[code - 1], np.int8(code), reason)
@@ -121,10 +150,43 @@ def _replaced(content: Columns, relevant: Ints, *, at: int) -> Bools:
     return np.fromiter((i in gone for i in ids), dtype=np.bool_, count=len(ids))
 
 
-def _of_actions(by_country: NDArray[np.int8], rows: Ints, candidates: Candidates) -> NDArray[np.int8]:
-    """(n_countries, K) reasons; unknown content is not approved, no content needs no approval."""
-    unknown = np.full((len(by_country), 1), _REASONS.index("not_approved"), dtype=np.int8)
-    of_actions = np.hstack([by_country, unknown])[:, rows]
+def _borrowed(content: Columns, relevant: Ints, covers: Bools) -> Bools:
+    """(n_countries, n_contents) True where another content of the family has the same approval."""
+    length = len(content["content_id"])
+    tags = ("family_id", "document_number", "version", "language")
+    family, *approval = (text_column(content, tag, length=length)[relevant] for tag in tags)
+    stamps = list(zip(family, *approval, strict=True))
+    stamp = codes(stamps, numbered(stamps))
+    sharing = np.zeros((len(covers), len(relevant)), dtype=np.int64)
+    np.add.at(sharing, (np.arange(len(covers))[:, None], stamp), covers)
+    is_variant = (family != "") & (approval[0] != "") & (content["content_id"][relevant] != family)
+    borrowed: Bools = covers & (sharing[:, stamp] > 1) & is_variant
+    return borrowed
+
+
+def _unfit(content: Columns, relevant: Ints, *, countries: tuple[Any, ...], asked: Candidates) -> Bools:
+    """(n_countries, n_contents) True where a module is not approved and valid over the whole time."""
+    unfit = np.zeros((len(countries), len(relevant)), dtype=np.bool_)
+    modules = content.get("module_ids")
+    if modules is None:
+        return unfit
+    fit = (content["approval_status"] == "approved") & (content["approved_from"] <= asked.at)
+    fit &= content["expiry"] >= asked.valid_until
+    row_of = position_of(content["content_id"])
+    for place, i in enumerate(relevant.tolist()):
+        parts = [row_of.get(module, -1) for module in modules[i]]
+        if parts and min(parts) >= 0:
+            covers = _covers(content["country"][parts], countries)
+            unfit[:, place] = ~(covers & fit[parts]).all(axis=1)
+        elif parts:  # a module that nobody knows
+            unfit[:, place] = True
+    return unfit
+
+
+def _of_actions(by_place: NDArray[np.int8], rows: Ints, candidates: Candidates) -> NDArray[np.int8]:
+    """(n_places, K) reasons; unknown content is not approved, no content needs no approval."""
+    unknown = np.full((len(by_place), 1), _REASONS.index("not_approved"), dtype=np.int8)
+    of_actions = np.hstack([by_place, unknown])[:, rows]
     with_content = is_touch(candidates) & np.array([bool(a.content) for a in candidates.actions])
     return np.where(with_content, of_actions, np.int8(0))
 

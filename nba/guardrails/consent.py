@@ -21,7 +21,7 @@ Line: TypeAlias = tuple[str, str, str, str]
 
 _DEFAULTS = ("opt_in_required", "opt_in_not_required", "never")
 _REASONS = ("", "consent_missing", "consent_opt_out", "consent_expired", "consent_pending", "consent_never")
-_MISSING, _OPT_OUT, _EXPIRED, _PENDING, _NEVER_IN_COUNTRY = range(1, 6)
+MISSING, OPT_OUT, EXPIRED, PENDING, _NEVER_IN_COUNTRY = range(1, 6)
 _NO_TABLE = "No consent table: every channel that needs consent is blocked for every HCP."
 
 
@@ -85,7 +85,7 @@ class Consent(Described):
         """Remove candidates that the HCP has not consented to."""
         lines, line_of = _lines(candidates, context.content)
         states = _states(candidates, context.consent)
-        covering = [tuple(broad for broad in _broader(line) if broad in states) for line in lines]
+        covering = [_covering(line, states) for line in lines]
         distinct = numbered(covering)  # most products have no line of their own and share one answer
         resolved = [
             _resolve([(key, states[key]) for key in keys], candidates=candidates) for keys in distinct
@@ -96,7 +96,7 @@ class Consent(Described):
         needs_consent = _needs_consent(candidates, context.channels)
         if context.consent is not None:
             reason = self._apply_country(reason, context.hcps)
-        kept = needs_consent | (reason == _OPT_OUT)
+        kept = needs_consent | (reason == OPT_OUT)
         reason = np.where(is_touch(candidates) & kept, reason, np.int8(0))
         facts = {"consent_since": np.where((reason == 0) & is_touch(candidates), since, -1)}
         note = "" if context.consent is not None else _NO_TABLE
@@ -108,9 +108,26 @@ class Consent(Described):
         countries = text_column(hcps, "country", length=len(reason))
         numbers = {country: _DEFAULTS.index(default) for country, default in self.country_default.items()}
         default = codes(countries, numbers)[:, None]
-        not_needed = (default == _DEFAULTS.index("opt_in_not_required")) & (reason == _MISSING)
-        closed = (default == _DEFAULTS.index("never")) & (reason != _OPT_OUT)
+        not_needed = (default == _DEFAULTS.index("opt_in_not_required")) & (reason == MISSING)
+        closed = (default == _DEFAULTS.index("never")) & (reason != OPT_OUT)
         return np.where(closed, np.int8(_NEVER_IN_COUNTRY), np.where(not_needed, np.int8(0), reason))
+
+
+def answers(
+    lines: Sequence[Line], *, candidates: Candidates, consent: Columns | None
+) -> list[tuple[NDArray[np.int8], NDArray[np.int64]]]:
+    """What the rows say of each line, for every HCP.
+
+    Returns
+    -------
+    for each line (n,) 0 for an opt-in that holds or one of MISSING, OPT_OUT, EXPIRED, PENDING, and (n,) when
+    the opt-in in use was captured; -1 for none
+    """
+    states = _states(candidates, consent)
+    return [
+        _resolve([(key, states[key]) for key in _covering(line, states)], candidates=candidates)
+        for line in lines
+    ]
 
 
 class _State(NamedTuple):
@@ -206,11 +223,11 @@ def _resolve(
         used = state.opt_in == latest_in
         np.minimum(expires, np.where(used, state.expires, FOREVER), out=expires)
         out |= (state.opt_out > NEVER) & (state.opt_out >= _lifted_at(broad, covering))
-    reason = np.full(n, _MISSING, dtype=np.int8)
+    reason = np.full(n, MISSING, dtype=np.int8)
     reason[latest_in > NEVER] = 0
-    reason[(latest_in > NEVER) & (expires < candidates.valid_until)] = _EXPIRED
-    reason[(latest_pending > NEVER) & (latest_pending >= latest_in)] = _PENDING
-    reason[out] = _OPT_OUT
+    reason[(latest_in > NEVER) & (expires < candidates.valid_until)] = EXPIRED
+    reason[(latest_pending > NEVER) & (latest_pending >= latest_in)] = PENDING
+    reason[out] = OPT_OUT
     return reason, np.where(reason == 0, latest_in, -1)
 
 
@@ -223,6 +240,11 @@ def _lifted_at(line: Line, covering: Sequence[tuple[Line, _State]]) -> Ints:
 
 def _covers(broad: Line, narrow: Line) -> bool:
     return all(b in ("", n) for b, n in zip(broad, narrow, strict=True))
+
+
+def _covering(line: Line, states: Mapping[Line, _State]) -> tuple[Line, ...]:
+    """The lines with rows that cover a line."""
+    return tuple(broad for broad in _broader(line) if broad in states)
 
 
 def _broader(line: Line) -> list[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from nba.contracts import DAY, NEVER, Bools, Candidates, Context, Ints, Verdict
 from nba.errors import ArgumentError
-from nba.guardrails.lookup import is_touch
+from nba.guardrails.lookup import among, is_touch
 from nba.guardrails.registry import Described
 
 
@@ -53,13 +54,13 @@ class FrequencyCap(Described):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_touches", _at_least_one(self.max_touches))
-        object.__setattr__(self, "days", _positive_days("FrequencyCap", self.days))
-        _check_channel("FrequencyCap", self.channel)
+        object.__setattr__(self, "days", positive_days("FrequencyCap", self.days))
+        check_channel("FrequencyCap", self.channel)
 
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove an HCP's candidates once the window holds ``max_touches`` touches."""
         since = candidates.at - round(self.days * DAY)
-        counted = _counted(candidates, context, since=since, channel=self.channel)
+        counted = counted_touches(candidates, context, since=since, channels=_only(self.channel))
         contacts = np.bincount(context.touches["row"][counted], minlength=len(candidates.hcps))
         about = is_touch(candidates, channel=self.channel)
         reason = ((contacts >= self.max_touches)[:, None] & about).astype(np.int8)
@@ -105,12 +106,12 @@ class MinimumGap(Described):
     code = "minimum_gap"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "days", _positive_days("MinimumGap", self.days))
-        _check_channel("MinimumGap", self.channel)
+        object.__setattr__(self, "days", positive_days("MinimumGap", self.days))
+        check_channel("MinimumGap", self.channel)
 
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove an HCP's candidates while the last touch is nearer than the gap."""
-        last = self._last_touch(candidates, context)
+        last = last_touch(candidates, context, channels=_only(self.channel))
         never = last == NEVER
         seconds_ago = np.maximum(candidates.at - np.where(never, candidates.at, last), 0)
         too_soon = ~never & (seconds_ago < round(self.days * DAY))
@@ -124,18 +125,36 @@ class MinimumGap(Described):
         about_what = _about(f"{self.days:g} days", self.channel)
         return Verdict(self.code, reason, ("", self.code), facts, about=about_what)
 
-    def _last_touch(self, candidates: Candidates, context: Context) -> Ints:
-        counted = _counted(candidates, context, since=NEVER, channel=self.channel)
-        last: NDArray[np.int64] = np.full(len(candidates.hcps), NEVER, dtype=np.int64)
-        np.maximum.at(last, context.touches["row"][counted], context.touches["ts"][counted])
-        return last
+
+def last_touch(candidates: Candidates, context: Context, *, channels: Sequence[str] | None = None) -> Ints:
+    """(n,) when each HCP was last touched, over some channels or any; NEVER where that has not been.
+
+    Decisions handed out and not yet sent count.
+    """
+    counted = counted_touches(candidates, context, channels=channels)
+    last: NDArray[np.int64] = np.full(len(candidates.hcps), NEVER, dtype=np.int64)
+    np.maximum.at(last, context.touches["row"][counted], context.touches["ts"][counted])
+    return last
 
 
 def _about(setting: str, channel: str | None) -> str:
     return setting if channel is None else f"{channel}, {setting}"
 
 
-def _counted(candidates: Candidates, context: Context, *, since: int, channel: str | None) -> Bools:
+def _only(channel: str | None) -> tuple[str, ...] | None:
+    return None if channel is None else (channel,)
+
+
+def counted_touches(
+    candidates: Candidates, context: Context, *, since: int = NEVER, channels: Sequence[str] | None = None
+) -> Bools:
+    """True for touches that count: from ``since`` to the moment, and all that are still pending.
+
+    Raises
+    ------
+    ArgumentError
+        If a touch is of an HCP who is not asked about.
+    """
     touches = context.touches
     rows = touches["row"]
     if len(rows) and (rows.min() < 0 or rows.max() >= len(candidates.hcps)):
@@ -145,8 +164,8 @@ def _counted(candidates: Candidates, context: Context, *, since: int, channel: s
         )
     # a decision handed out for a later slot is a contact to come: it counts although its ts is ahead
     counted: Bools = (touches["ts"] >= since) & ((touches["ts"] <= candidates.at) | touches["pending"])
-    if channel is not None:
-        counted[counted] = touches["channel"][counted] == channel
+    if channels is not None:
+        counted[counted] = among(touches["channel"][counted], channels)
     return counted
 
 
@@ -159,7 +178,8 @@ def _at_least_one(max_touches: object) -> int:
     return int(max_touches)
 
 
-def _positive_days(rule: str, days: object) -> float:
+def positive_days(rule: str, days: object) -> float:
+    """A length in days as a float; ArgumentError where it is none."""
     if isinstance(days, bool) or not isinstance(days, int | float | np.number) or not 0 < days < math.inf:
         raise ArgumentError(
             f"{rule} found days={days!r}, expected a finite number above 0. Give days, not seconds."
@@ -167,7 +187,8 @@ def _positive_days(rule: str, days: object) -> float:
     return float(days)
 
 
-def _check_channel(rule: str, channel: object) -> None:
+def check_channel(rule: str, channel: object) -> None:
+    """Refuse a channel that is no name."""
     if channel is not None and (not isinstance(channel, str) or not channel.strip()):
         raise ArgumentError(
             f"{rule} found channel={channel!r}, expected a channel's name. Leave it out for all channels."

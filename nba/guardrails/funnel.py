@@ -144,11 +144,15 @@ def funnel(candidates: Candidates, verdicts: Sequence[Verdict]) -> Funnel:
     first[:, 0] = False
     step = first.astype(np.int16)
     steps = [Step("candidates", NOT_A_CANDIDATE, int(first.sum()))]
+    left = np.flatnonzero(~first)
+    flat = step.reshape(-1)
     for verdict in verdicts:
         _check_verdict(verdict, candidates)
-        fresh = np.where(step == 0, verdict.reason, 0)
-        counts = np.bincount(fresh.ravel(), minlength=len(verdict.reasons))
-        step = np.where(fresh > 0, fresh + np.int16(len(steps)), step).astype(np.int16)
+        fresh = verdict.reason.reshape(-1)[left]
+        counts = np.bincount(fresh, minlength=len(verdict.reasons))
+        is_removed = fresh > 0
+        flat[left[is_removed]] = fresh[is_removed] + np.int16(len(steps))
+        left = left[~is_removed]
         removed = zip(verdict.reasons[1:], counts[1:].tolist(), strict=True)
         name = f"{verdict.rule} ({verdict.about})" if verdict.about else verdict.rule
         steps.extend(Step(name, reason, count) for reason, count in removed)
@@ -183,7 +187,7 @@ def add_up(funnels: Sequence[Funnel]) -> Funnel:
         steps=tuple(
             Step(step.rule, step.reason, int(n)) for step, n in zip(first.steps, removed, strict=True)
         ),
-        notes=first.notes,
+        notes=tuple(dict.fromkeys(note for funnel in funnels for note in funnel.notes)),
         combinations=sum(funnel.combinations for funnel in funnels),
         hcps=sum(funnel.hcps for funnel in funnels),
         abstaining=sum(funnel.abstaining for funnel in funnels),

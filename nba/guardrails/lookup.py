@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.contracts import DO_NOTHING, Bools, Candidates, Columns, Ints
+from nba.errors import ArgumentError
 
 
 def position_of(values: Iterable[Any]) -> dict[Any, int]:
@@ -48,6 +49,20 @@ def codes(values: Any, index: Mapping[Any, int]) -> Ints:
     return np.fromiter(map(index.get, values, repeat(-1)), dtype=np.int64, count=len(values))
 
 
+def among(values: NDArray[Any], names: Iterable[str]) -> Bools:
+    """True where a text is one of a few names.
+
+    Examples
+    --------
+    >>> among(np.array(["a", "b"], dtype=object), ["b", "c"]).tolist()
+    [False, True]
+    """
+    found = np.zeros(len(values), dtype=np.bool_)
+    for name in names:
+        found |= values == name
+    return found
+
+
 def text_column(columns: Columns, name: str, *, length: int) -> NDArray[Any]:
     """A text column, or blanks where the table does not have it."""
     found = columns.get(name)
@@ -67,3 +82,22 @@ def content_rows(candidates: Candidates, content: Columns) -> Ints:
     """(K,) row of each action's content in the content table; -1 where it is not there."""
     rows = position_of(content["content_id"])
     return codes([action.content for action in candidates.actions], rows)
+
+
+def names_of(rule: str, setting: str, names: object) -> tuple[str, ...]:
+    """Names a rule was given, as a tuple.
+
+    Raises
+    ------
+    ArgumentError
+        If they are one text, or not all of them are names.
+    """
+    if (
+        isinstance(names, str)
+        or not isinstance(names, Sequence)
+        or not all(isinstance(name, str) and name.strip() for name in names)
+    ):
+        raise ArgumentError(
+            f'{rule} found {setting}={names!r}, expected a list of names, such as ["a", "b"].'
+        )
+    return tuple(names)

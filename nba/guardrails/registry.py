@@ -59,10 +59,14 @@ def from_dict(described: Mapping[str, Any]) -> Guardrail:
 
 
 def _known() -> dict[str, Any]:
-    from nba.guardrails import Approved, Consent, FrequencyCap, MinimumGap
+    """The shipped rules by their class names."""
+    from nba import guardrails
 
-    return {kind.__name__: kind for kind in (Approved, Consent, FrequencyCap, MinimumGap)}
+    offered = (getattr(guardrails, name) for name in guardrails.__all__)
+    return {kind.__name__: kind for kind in offered if isinstance(kind, type) and issubclass(kind, Described)}
 
 
 def _plain(value: Any) -> Any:
-    return {key: value[key] for key in sorted(value)} if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return {key: value[key] for key in sorted(value)}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
