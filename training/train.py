@@ -1,7 +1,10 @@
-"""Train, evaluate, recommend and commit, on a folder or a simulation.
+"""Train, evaluate, recommend, commit and track, on a folder or a simulation.
 
 python -m training.train                       the embedded simulator
 python -m training.train --data DIR            parquet or CSV tables in our schema
+
+What was done is logged to MLflow where that is installed: settings, figures, pictures, and the model, which
+becomes the champion. Person-level files (plan, receipts, cards, log) stay in the output folder.
 """
 
 from __future__ import annotations
@@ -13,40 +16,51 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import nba
-from nba import assess, guardrails, policies
+from nba import assess, policies
 from nba.contracts import DAY, DO_NOTHING
 from nba.errors import ArgumentError
+from nba.evaluation import plots
 from nba.plan import Plan
 from nba.recommender import NextBestAction
 from nba.tables import Engagement, as_moment
+from training import tracking
+from training.cells import by_pair
 from training.console import Progress, main, step, table
+from training.settings import make_model, read_settings
+from training.tracking import Run, Wanted
 
 EVALUATION_DAYS = 45
 """The later window: touches of its first 31 days have closed 14-day windows."""
 GAP_DAYS = 14
 """Between training and the window: no training label looks into it."""
+KEPT_FOLDERS = ("mlflow",)
+"""Runs and registered models of earlier trainings stay when the output folder is cleared."""
+COMPARED = 200
+"""HCPs for whom a model read back from the registry has to decide the same."""
 
 
 def run(argv: list[str] | None = None) -> dict[str, Any]:
     """Do the whole job and give its headline figures."""
     options = _options(argv)
+    settings = read_settings(options.params)
     out = _fresh_folder(options.out)
-    territory = None
-    if options.data is None:
-        with step(f"Simulating {options.hcps:,} HCPs over a year (seed {options.seed})"):
-            territory = nba.simulate.territory(seed=options.seed, hcps=options.hcps)
-        data = territory.engagement
-    else:
-        with step(f"Reading and checking the tables in {options.data}"):
-            data = Engagement.from_folder(options.data, observed_until=options.observed_until)
-    print(f"  {data!r}")
-    for note in data.notes:
-        print(f"  - {note}")
-    at = data.observed_until if options.at is None else as_moment(options.at)
-    window = _evaluate(data, at=at, territory=territory)
-    with step("Fitting on everything known at the moment of the plan"):
-        model = _model().fit(data, until=_iso(at), report=Progress())
+    with Run("training.train", out=out, wanted=Wanted.of(options)) as tracked:
+        return _train(options, settings, out=out, tracked=tracked)
+
+
+def _train(
+    options: argparse.Namespace, settings: dict[str, Any], *, out: Path, tracked: Run
+) -> dict[str, Any]:
+    data, territory = read_data(options)
+    at, until = _moments(options, data)
+    tracked.inputs(data, source=source_of(options))
+    tracked.params(_params(options, settings, at=at, until=until))
+    window = _evaluate(data, settings, until=until, territory=territory, tracked=tracked)
+    with step(f"Fitting on everything known until {_iso(until)}"):
+        model = make_model(settings).fit(data, until=_iso(until), report=Progress())
         digest = model.save(out / "model")
     with step(f"Recommending for every HCP as of {_iso(at)}"):
         log = nba.Log(out / "decisions.db")
@@ -60,7 +74,14 @@ def run(argv: list[str] | None = None) -> dict[str, Any]:
     worth = None if territory is None else _worth(model, data, plan, territory, at=at, seed=options.seed)
     figures = _figures(model, window, plan, worth, digest=digest)
     (out / "figures.json").write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    tracked.metrics(_metrics(figures))
+    tracked.file(out / "figures.json")
+    if territory is not None and (out / "cards").is_dir():
+        tracked.file(out / "cards", under="cards")  # of invented people; nobody else's leave the folder
+    _promote(model, data, at=at, options=options, tracked=tracked)
     _print_headline(plan, window, worth, figures, out)
+    if tracked.how_to_look:
+        print(f"The run in MLflow: {tracked.how_to_look}")
     return figures
 
 
@@ -70,16 +91,50 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, help="folder of interactions, content, hcps and other tables")
-    parser.add_argument("--observed-until", help="until when the log is complete (default: its last event)")
+    add_data_options(parser)
+    parser.add_argument("--until", help="no label after it is learned from (default: --at)")
     parser.add_argument("--at", help="moment of the plan (default: observed-until)")
-    parser.add_argument("--hcps", type=int, default=3_000, help="HCPs to simulate (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=7, help="of simulation and draws (default: %(default)s)")
+    parser.add_argument("--params", type=Path, help="best.json of training.tune (default: usual settings)")
     parser.add_argument(
         "--out", type=Path, default=Path("out/train"), help="folder to write (default: %(default)s)"
     )
     parser.add_argument("--cards", type=int, default=5, help="rep cards to write (default: %(default)s)")
+    parser.add_argument(
+        "--name", default="nba", help="of the registered model in MLflow (default: %(default)s)"
+    )
+    tracking.add_options(parser)
     return parser.parse_args(argv)
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say which tables are worked on."""
+    parser.add_argument("--data", type=Path, help="folder of interactions, content, hcps and other tables")
+    parser.add_argument("--observed-until", help="until when the log is complete (default: its last event)")
+    parser.add_argument("--hcps", type=int, default=3_000, help="HCPs to simulate (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help="of simulation and draws (default: %(default)s)")
+
+
+def read_data(options: argparse.Namespace) -> tuple[Engagement, Any]:
+    """The tables, and the simulator's territory where there is one."""
+    territory = None
+    if options.data is None:
+        with step(f"Simulating {options.hcps:,} HCPs over a year (seed {options.seed})"):
+            territory = nba.simulate.territory(seed=options.seed, hcps=options.hcps)
+        data = territory.engagement
+    else:
+        with step(f"Reading and checking the tables in {options.data}"):
+            data = Engagement.from_folder(options.data, observed_until=options.observed_until)
+    print(f"  {data!r}")
+    for note in data.notes:
+        print(f"  - {note}")
+    return data, territory
+
+
+def source_of(options: argparse.Namespace) -> str:
+    """Where the tables come from, in a word."""
+    if options.data is None:
+        return f"nba.simulate.territory(seed={options.seed}, hcps={options.hcps})"
+    return str(options.data)
 
 
 def _fresh_folder(out: Path) -> Path:
@@ -87,37 +142,74 @@ def _fresh_folder(out: Path) -> Path:
     if out.exists() and any(out.iterdir()):
         if not (out / ".written-by-nba").exists():
             raise ArgumentError(f"{out} holds files of others. Name an empty or new folder with --out.")
-        shutil.rmtree(out)
+        for path in out.iterdir():
+            if path.name not in KEPT_FOLDERS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
     out.mkdir(parents=True, exist_ok=True)
     (out / ".written-by-nba").touch()
     return out
 
 
-def _model(**changes: Any) -> NextBestAction:
-    """The model of this command: standard features, pooled pairs, a cautious contact policy."""
-    settings: dict[str, Any] = {
-        "outcome": nba.Response(within_days=14.0),
-        "policy": policies.InverseGap(explore=0.05),
-        "guardrails": [
-            guardrails.FrequencyCap(8, days=30),
-            guardrails.MinimumGap(2),
-            guardrails.MinimumGap(14, channel="rep_visit"),
-            guardrails.MinimumGap(14, channel="remote_call"),
-            guardrails.MinimumGap(21, channel="msl_visit"),
-        ],
+def _moments(options: argparse.Namespace, data: Engagement) -> tuple[int, int]:
+    """(at, until): of the plan, and of the last label."""
+    at = data.observed_until if options.at is None else as_moment(options.at)
+    until = at if options.until is None else as_moment(options.until)
+    if until > at:
+        raise ArgumentError(
+            f"--until is {_iso(until)}, after the moment of the plan, {_iso(at)}. Name an earlier moment: a "
+            "plan knows nothing of its future."
+        )
+    return at, until
+
+
+def _params(options: argparse.Namespace, settings: dict[str, Any], *, at: int, until: int) -> dict[str, Any]:
+    plain = make_model(settings)
+    return {
+        **settings,
+        "seed": options.seed,
+        "at": _iso(at),
+        "until": _iso(until),
+        "evaluation_days": EVALUATION_DAYS,
+        "gap_days": GAP_DAYS,
+        "outcome": plain.outcome,
+        "scorer": type(plain.scorer).__name__,
+        "measures": len(plain.features.measures),
+        "policy": plain.policy.describe(),
+        "guardrails": [rule.describe() for rule in plain.guardrails],
     }
-    return NextBestAction(**(settings | changes))
 
 
-def _evaluate(data: Engagement, *, at: int, territory: Any) -> assess.Window:
-    start = at - EVALUATION_DAYS * DAY
+def _evaluate(
+    data: Engagement, settings: dict[str, Any], *, until: int, territory: Any, tracked: Run
+) -> assess.Window:
+    start = until - EVALUATION_DAYS * DAY
     with step(f"Fitting until {_iso(start - GAP_DAYS * DAY)}, judging from {_iso(start)}"):
-        early = _model().fit(data, until=_iso(start - GAP_DAYS * DAY), report=Progress())
+        early = make_model(settings).fit(data, until=_iso(start - GAP_DAYS * DAY), report=Progress())
         truth = None
         if territory is not None:
             rows = territory.truth
             truth = dict(zip(rows["interaction_id"], rows["true_probability"], strict=True))
-        return assess.later_window(early, data, start=_iso(start), end=_iso(at), truth=truth)
+        window = assess.later_window(early, data, start=_iso(start), end=_iso(until), truth=truth)
+        labels = assess.window_labels(early, data, start=_iso(start), end=_iso(until))
+        margin, _ = early.score(data, labels)
+    tracked.table("by_pair", by_pair(labels, margin))
+    p, who = 1.0 / (1.0 + np.exp(-margin)), labels.hcps[labels.row]
+    tracked.figure("reliability", lambda: plots.reliability(labels.y, p, clusters=who))
+    tracked.figure("gains", lambda: plots.gains(labels.y, p, clusters=who))
+    return window
+
+
+def _promote(
+    model: NextBestAction, data: Engagement, *, at: int, options: argparse.Namespace, tracked: Run
+) -> None:
+    """Register the model; it is the champion once the registry's copy decides the same."""
+    some = data.columns("hcps")["hcp_id"][:COMPARED].tolist()
+
+    def decides(asked: NextBestAction) -> bytes:
+        return asked.recommend(data, at=_iso(at), seed=options.seed, hcps=some).to_bytes()
+
+    with step("Writing the model's input example, and logging the model where MLflow is there"):
+        tracked.champion(model, name=options.name, data=data, decides=decides)
 
 
 def _worth(
@@ -130,7 +222,9 @@ def _worth(
             "best guess only (greedy)": _swapped(model, policy=policies.Greedy()).recommend(
                 data, at=_iso(at), seed=seed
             ),
-            "segment baseline (greedy)": _segment_model(data, at).recommend(data, at=_iso(at), seed=seed),
+            "segment baseline (greedy)": _segment_model(data, model.fitted_until_).recommend(
+                data, at=_iso(at), seed=seed
+            ),
             "random eligible": _swapped(model, policy=policies.Uniform()).recommend(
                 data, at=_iso(at), seed=seed
             ),
@@ -145,13 +239,13 @@ def _worth(
 
 def _swapped(model: NextBestAction, *, policy: Any) -> NextBestAction:
     """The same fitted model under another policy."""
-    twin = _model(policy=policy)
+    twin = make_model(policy=policy)
     twin.__dict__ |= {name: value for name, value in model.__dict__.items() if name != "policy"}
     return twin
 
 
-def _segment_model(data: Engagement, at: int) -> NextBestAction:
-    return _model(policy=policies.Greedy(), scorer=nba.SegmentBaseline()).fit(data, until=_iso(at))
+def _segment_model(data: Engagement, until: int) -> NextBestAction:
+    return make_model(policy=policies.Greedy(), scorer=nba.SegmentBaseline()).fit(data, until=_iso(until))
 
 
 def _figures(
@@ -177,6 +271,20 @@ def _figures(
         if worth is None
         else {name: [w.per_hcp.mean, w.per_hcp.low, w.per_hcp.high] for name, w in worth.items()},
     }
+
+
+def _metrics(figures: dict[str, Any]) -> dict[str, float | None]:
+    """The headline figures, flat; those of the window and the truth by their own names."""
+    window = figures["window"]
+    flat = {name: value for name, value in window.items() if isinstance(value, int | float)}
+    for name in ("better_by", "gap_to_truth"):
+        if window[name] is not None:
+            flat |= {f"{name}.{part}": window[name][part] for part in ("mean", "low", "high")}
+    flat |= {f"training.{name}": value for name, value in figures["training"].items()}
+    flat |= {f"plan.{name}": value for name, value in figures["plan"].items()}
+    for name, values in (figures["true_worth_per_hcp"] or {}).items():
+        flat[f"true_worth.{''.join(c if c.isalnum() else '_' for c in name)}"] = values[0]
+    return flat
 
 
 def _print_headline(
