@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -166,10 +167,32 @@ class Why:
         idle = [explain.Side(DO_NOTHING, nothing, {DO_NOTHING.channel: "times"})]
         return sides + idle * (len(actions) - len(acting))
 
+    @cached_property
+    def _asked(self) -> Any:
+        """What the actions look at, made once."""
+        return self.decider.features.ask(self.actions[1:], self.known.events.content)
+
+    def _propensity(self, asked: Candidates) -> Floats:
+        """(1, K) propensities of one HCP's eligible actions; 0 for all others."""
+        pair = np.flatnonzero(asked.allowed[0, 1:])
+        design = self.decider.features.design(
+            self.known.events,
+            self.known.tables.columns("hcps"),
+            hcps=asked.hcps,
+            at=np.array([asked.at]),
+            actions=self._asked,
+            row=np.zeros(len(pair), dtype=np.int64),
+            pair=pair,
+        )
+        margin = np.full(asked.allowed.shape, -np.inf)
+        margin[0, pair + 1] = self.decider.scorer.score(design)[0]
+        with np.errstate(over="ignore"):
+            propensity: Floats = 1.0 / (1.0 + np.exp(-margin))
+        return propensity
+
     def _priorities(self, asked: Candidates) -> tuple[Sequence[Term], Floats]:
         worth = self.decider.worth
-        scores = self.decider.score(self.known, asked)
-        terms = worth.factors(scores.propensity, asked.actions, self.known.tables.columns("channels"))
+        terms = worth.factors(self._propensity(asked), asked.actions, self.known.tables.columns("channels"))
         shape = asked.allowed.shape
         return terms, policies.priority(terms, shape=shape, do_nothing_value=worth.do_nothing)[0]
 
@@ -191,7 +214,7 @@ class Why:
             self.known.tables.columns("hcps"),
             hcps=np.array([hcp for hcp, _ in asked], dtype=object),
             at=np.full(len(asked), at, dtype=np.int64),
-            actions=self.actions[1:],
+            actions=self._asked,
             pair=np.array([place[action] for _, action in asked], dtype=np.int64),
         )
         return self.decider.scorer.contributions(design), design, evidence

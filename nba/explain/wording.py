@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -300,6 +300,7 @@ def _numbers(evidence: Evidence | None) -> dict[str, str]:
     return {name: f"{number:,}" for name, number in numbers.items() if number is not None}
 
 
+@lru_cache(maxsize=4096)  # labels and names come again and again
 def _spaced(text: str) -> str:
     return inert(text).replace("_", " ")
 
