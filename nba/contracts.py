@@ -189,7 +189,8 @@ class Context:
     ----------
     hcps : columns of the hcp table, one row per ``Candidates.hcps`` in the same order
     content, channels : the whole tables
-    consent : the whole table, or None when there is none (rules about time are the guardrail's)
+    consent : the rows of these HCPs and perhaps of others, of every moment (rules about time are the
+        guardrail's); None when there is no table
     touches : row (index into hcps), ts, channel, content_id, pending (bool): every outbound touch
         known strictly before the moment, and every decision already handed out and not yet sent; where
         the log names it also product_id ("" means that of the content)
@@ -233,13 +234,17 @@ class Verdict:
 
     def fact(self, row: int, action: int) -> dict[str, Any]:
         """The facts about one candidate, as plain values."""
-        shape = self.reason.shape
-        return {
-            name: np.broadcast_to(values, shape)[row, action].item()
-            if values.dtype != object
-            else np.broadcast_to(values, shape)[row, action]
-            for name, values in self.facts.items()
-        }
+        return {name: _cell(values, row, action) for name, values in self.facts.items()}
+
+
+def _cell(values: NDArray[Any], row: int, action: int) -> Any:
+    """One plain value of an array that broadcasts to (n, K), without broadcasting it."""
+    index = tuple(
+        place if length > 1 else 0
+        for place, length in zip((row, action)[2 - values.ndim :], values.shape, strict=True)
+    )
+    cell = values[index]
+    return cell.item() if isinstance(cell, np.generic) else cell
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,28 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(_without_arrays(value, depth=0))).hexdigest()
 
 
+def plain_digest(value: Any) -> str:
+    """As :func:`digest`, of lists of texts, numbers and truths that are known to be plain.
+
+    No part is looked at in Python: for what is hashed once an HCP, where ``digest`` would take most time.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is not finite, or something is not plain.
+
+    Examples
+    --------
+    >>> plain_digest(["h1", (("email", "c1"), 0.25)]) == digest(["h1", [["email", "c1"], 0.25]])
+    True
+    """
+    try:
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError):
+        return digest(value)  # says what is wrong with it
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
 def canonical_json(value: Any) -> bytes:
     """The one way to write plain JSON: sorted keys, no spaces, ASCII, finite numbers.
 

@@ -11,7 +11,7 @@ from nba.features.declare import (
     Recency,
     Streak,
 )
-from nba.features.engine import EngagementFeatures
+from nba.features.engine import EngagementFeatures, Seen
 from nba.features.events import Events, action_groups
 from nba.features.labels import (
     ANY,
@@ -42,6 +42,7 @@ __all__ = [
     "Rate",
     "Recency",
     "Response",
+    "Seen",
     "Streak",
     "action_groups",
     "outcome_from_json",

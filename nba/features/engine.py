@@ -19,7 +19,7 @@ from nba.features.events import Events
 from nba.features.evidence import RowEvidence, Spot
 from nba.features.profile import Profiles, levels
 from nba.features.standard import STANDARD
-from nba.history import BetaPrior, Measure, beta_prior, sweep
+from nba.history import BetaPrior, Histories, Measure, beta_prior, sweep
 from nba.tables import as_moment
 
 Actions = Sequence[Action] | Asked
@@ -160,9 +160,24 @@ class EngagementFeatures:
         actions : the pairs that requests may ask for, or what :meth:`ask` made of them
         row, pair : (n_requests,) which row (never decreasing) and which of ``actions``
         """
+        return self.seen(events, hcp_table, hcps=hcps, at=at, actions=actions, row=row, pair=pair).design
+
+    def seen(
+        self,
+        events: Events,
+        hcp_table: Columns,
+        *,
+        hcps: Strings,
+        at: Ints,
+        actions: Actions,
+        row: Ints,
+        pair: Ints,
+    ) -> Seen:
+        """As :meth:`design`, kept together with the counts behind every number."""
         self._check_fitted()
         asked = actions if isinstance(actions, Asked) else self.ask(actions, events.content)
-        return self._compute(_Rows(events, hcp_table, hcps, at), asked, row, pair)[0]
+        design, raw = self._compute(_Rows(events, hcp_table, hcps, at), asked, row, pair)
+        return Seen(design, self.measures, self.columns_, tuple(map(tuple, raw)), asked)
 
     def evidence(
         self,
@@ -182,16 +197,9 @@ class EngagementFeatures:
         evidence : per row a mapping from feature name to Evidence; a feature is left out where there is
             nothing to count: an unknown or restricted attribute, a content without a topic, a faded sum
         """
-        self._check_fitted()
-        asked = actions if isinstance(actions, Asked) else self.ask(actions, events.content)
         row = np.arange(len(hcps), dtype=np.int64)
-        design, raw = self._compute(_Rows(events, hcp_table, hcps, at), asked, row, pair)
-        spots = {
-            feature.name: Spot(measure, parts, column, _has_key(measure, asked)[pair])
-            for measure, features, parts in zip(self.measures, self.columns_, raw, strict=True)
-            for column, feature in enumerate(features)
-        }
-        return design, [RowEvidence(spots, row=i) for i in range(len(hcps))]
+        found = self.seen(events, hcp_table, hcps=hcps, at=at, actions=actions, row=row, pair=pair)
+        return found.design, found.evidence(row)
 
     def to_state(self) -> State:
         """Everything that was declared and learned, as plain JSON."""
@@ -302,11 +310,13 @@ class EngagementFeatures:
             self._blocks(m, rows.events, asked) if isinstance(m, HistoryMeasure) else []
             for m in self.measures
         ]
-        histories, together = rows.events.histories, [block for some in blocks for block in some]
+        histories = rows.events.histories
+        hcp = histories.find(rows.hcps)
+        histories, hcp, together = _narrowed(histories, hcp, [block for some in blocks for block in some])
         # Rates divide by small counts: their parts are kept in double until they are combined.
         has_rates = any(isinstance(measure, Rate) for measure in self.measures)
         shared, own = sweep(
-            histories, together, hcp=histories.find(rows.hcps), at=rows.at,
+            histories, together, hcp=hcp, at=rows.at,
             request_row=row, request_pair=pair, dtype="float64" if has_rates else self.dtype,
             n_jobs=self.n_jobs,
         )  # fmt: skip
@@ -327,6 +337,52 @@ class EngagementFeatures:
                 raw.append([shared[:, lo : lo + width] for lo in edges])
                 n_shared += len(some) * width
         return raw
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A design, and the counts that its numbers were made of.
+
+    Attributes
+    ----------
+    design : the rows and requests
+    measures, columns : what was declared, and the columns each gave
+    raw : per measure its parts: (n_rows, n_columns) each, or (n_requests, 1) for an own view
+    asked : what was looked up of the actions
+    """
+
+    design: Design
+    measures: tuple[Declared, ...]
+    columns: tuple[tuple[Feature, ...], ...]
+    raw: tuple[tuple[Floats, ...], ...]
+    asked: Asked
+
+    def evidence(self, requests: Ints) -> list[RowEvidence]:
+        """The counts behind every number of some requests, by feature name.
+
+        A feature is left out where there is nothing to count: an unknown or restricted attribute, a
+        content without a topic, a faded sum.
+        """
+        rows, pairs = self.design.row[requests], self.design.pair[requests]
+        spots: dict[str, Spot] = {}
+        for measure, features, parts in zip(self.measures, self.columns, self.raw, strict=True):
+            place = requests if _is_own(measure) else rows
+            mine = [part[place] for part in parts]
+            has_key = _has_key(measure, self.asked)[pairs]
+            for column, feature in enumerate(features):
+                spots[feature.name] = Spot(measure, mine, column, has_key)
+        return [RowEvidence(spots, row=i) for i in range(len(requests))]
+
+    def only(self, requests: Ints) -> Design:
+        """The design of some requests alone, each with a row of its own."""
+        design = self.design
+        return replace(
+            design,
+            shared=design.shared[design.row[requests]],
+            own=design.own[requests],
+            row=np.arange(len(requests), dtype=np.int64),
+            pair=design.pair[requests],
+        )
 
 
 @dataclass(frozen=True)
@@ -356,6 +412,26 @@ class _Beside:
             out[:, lo : lo + block.shape[1]] = block
             lo += block.shape[1]
         return out
+
+
+def _narrowed(
+    histories: Histories, hcp: Ints, measures: list[Measure]
+) -> tuple[Histories, Ints, list[Measure]]:
+    """Only the stretch of histories that is asked about: a chunk must not cost what all HCPs cost."""
+    met = hcp[hcp >= 0]
+    lo, hi = (int(met.min()), int(met.max()) + 1) if len(met) else (0, 0)
+    if hi - lo == len(histories.hcps):
+        return histories, hcp, measures
+    part = slice(int(histories.start[lo]), int(histories.start[hi]))
+    views: dict[int, NDArray[np.int32]] = {}  # measures that share cells go on sharing them
+
+    def view(cells: NDArray[np.int32]) -> NDArray[np.int32]:
+        return views.setdefault(id(cells), cells[part])
+
+    narrow = [
+        replace(m, cells=view(m.cells), ends=None if m.ends is None else view(m.ends)) for m in measures
+    ]
+    return histories.between(lo, hi), np.where(hcp >= 0, hcp - lo, -1), narrow
 
 
 def _keys_met(events: Events, by: str, known: NDArray[np.bool_]) -> tuple[str, ...]:

@@ -47,6 +47,18 @@ class Histories:
         """Where each HCP's history is; -1 for one without any event."""
         return places(self.hcps, hcps)
 
+    def between(self, lo: int, hi: int) -> Histories:
+        """The histories of ``hcps[lo:hi]`` alone; ``order`` still points into all columns."""
+        first, last = int(self.start[lo]), int(self.start[hi])
+        part = slice(first, last)
+        return Histories(
+            self.hcps[lo:hi],
+            self.start[lo : hi + 1] - first,
+            self.ts[part],
+            self.known[part],
+            self.order[part],
+        )
+
 
 def places(ids: Strings, wanted: Sequence[str] | Strings) -> NDArray[np.int64]:
     """Where each wanted id stands among sorted, unique ids; -1 where it does not.
