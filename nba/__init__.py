@@ -39,6 +39,7 @@ _ROOMS = (
     "simulate",
     "store",
     "tables",
+    "testing",
 )
 
 __all__ = ["__version__", *_NAMES, *_ROOMS]

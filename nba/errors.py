@@ -59,5 +59,9 @@ class LogConflictError(LogError, ValueError):
     """The log already holds something else under the same key."""
 
 
+class CheckError(NBAError, AssertionError):
+    """What was handed to a check of ``nba.testing`` does not hold what it has to."""
+
+
 class NBAWarning(UserWarning):
     """Something was defined away: the message says what was found and what was done."""
