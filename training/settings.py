@@ -32,7 +32,7 @@ Strengths of pooling are not among them: the model estimates these from the data
 
 if "correction" in inspect.signature(nba.PairPropensity.__init__).parameters:
     USUAL["correction"] = inspect.signature(nba.PairPropensity.__init__).parameters["correction"].default
-    CHOICES["correction"] = (False, True)
+    CHOICES["correction"] = ("auto", None)
 
 
 def read_settings(path: Path | None) -> dict[str, Any]:

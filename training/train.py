@@ -59,12 +59,12 @@ def _train(
     tracked.inputs(data, source=source_of(options))
     tracked.params(_params(options, settings, at=at, until=until))
     window = _evaluate(data, settings, until=until, territory=territory, tracked=tracked)
-    with step(f"Fitting on everything known until {_iso(until)}"):
-        model = make_model(settings).fit(data, until=_iso(until), report=Progress())
+    with step(f"Fitting on everything known until {iso(until)}"):
+        model = make_model(settings).fit(data, until=iso(until), report=Progress())
         digest = model.save(out / "model")
-    with step(f"Recommending for every HCP as of {_iso(at)}"):
+    with step(f"Recommending for every HCP as of {iso(at)}"):
         log = nba.Log(out / "decisions.db")
-        plan = model.recommend(data, at=_iso(at), seed=options.seed, log=log, report=Progress())
+        plan = model.recommend(data, at=iso(at), seed=options.seed, log=log, report=Progress())
     with step("Committing the plan to the log"):
         done = log.commit(plan)
         voids = sum(status != "committed" for status in done.values())
@@ -150,13 +150,23 @@ def _fresh_folder(out: Path) -> Path:
     return out
 
 
+def last_label(options: argparse.Namespace, data: Engagement) -> int:
+    """Until when labels are learned from."""
+    return data.observed_until if options.until is None else as_moment(options.until)
+
+
+def iso(moment: int) -> str:
+    """A moment as people write it."""
+    return datetime.fromtimestamp(moment, tz=UTC).isoformat()
+
+
 def _moments(options: argparse.Namespace, data: Engagement) -> tuple[int, int]:
     """(at, until): of the plan, and of the last label."""
     at = data.observed_until if options.at is None else as_moment(options.at)
-    until = at if options.until is None else as_moment(options.until)
+    until = at if options.until is None else last_label(options, data)
     if until > at:
         raise ArgumentError(
-            f"--until is {_iso(until)}, after the moment of the plan, {_iso(at)}. Name an earlier moment: a "
+            f"--until is {iso(until)}, after the moment of the plan, {iso(at)}. Name an earlier moment: a "
             "plan knows nothing of its future."
         )
     return at, until
@@ -167,8 +177,8 @@ def _params(options: argparse.Namespace, settings: dict[str, Any], *, at: int, u
     return {
         **settings,
         "seed": options.seed,
-        "at": _iso(at),
-        "until": _iso(until),
+        "at": iso(at),
+        "until": iso(until),
         "evaluation_days": EVALUATION_DAYS,
         "gap_days": GAP_DAYS,
         "outcome": plain.outcome,
@@ -183,14 +193,14 @@ def _evaluate(
     data: Engagement, settings: dict[str, Any], *, until: int, territory: Any, tracked: Run
 ) -> assess.Window:
     start = until - EVALUATION_DAYS * DAY
-    with step(f"Fitting until {_iso(start - GAP_DAYS * DAY)}, judging from {_iso(start)}"):
-        early = make_model(settings).fit(data, until=_iso(start - GAP_DAYS * DAY), report=Progress())
+    with step(f"Fitting until {iso(start - GAP_DAYS * DAY)}, judging from {iso(start)}"):
+        early = make_model(settings).fit(data, until=iso(start - GAP_DAYS * DAY), report=Progress())
         truth = None
         if territory is not None:
             rows = territory.truth
             truth = dict(zip(rows["interaction_id"], rows["true_probability"], strict=True))
-        window = assess.later_window(early, data, start=_iso(start), end=_iso(until), truth=truth)
-        labels = assess.window_labels(early, data, start=_iso(start), end=_iso(until))
+        window = assess.later_window(early, data, start=iso(start), end=iso(until), truth=truth)
+        labels = assess.window_labels(early, data, start=iso(start), end=iso(until))
         margin, _ = early.score(data, labels)
     tracked.table("by_pair", by_pair(labels, margin))
     p, who = 1.0 / (1.0 + np.exp(-margin)), labels.hcps[labels.row]
@@ -206,7 +216,7 @@ def _promote(
     some = data.columns("hcps")["hcp_id"][:COMPARED].tolist()
 
     def decides(asked: NextBestAction) -> bytes:
-        return asked.recommend(data, at=_iso(at), seed=options.seed, hcps=some).to_bytes()
+        return asked.recommend(data, at=iso(at), seed=options.seed, hcps=some).to_bytes()
 
     with step("Writing the model's input example, and logging the model where MLflow is there"):
         tracked.champion(model, name=options.name, data=data, decides=decides)
@@ -220,13 +230,13 @@ def _worth(
         rivals = {
             "this plan": plan,
             "best guess only (greedy)": _swapped(model, policy=policies.Greedy()).recommend(
-                data, at=_iso(at), seed=seed
+                data, at=iso(at), seed=seed
             ),
             "segment baseline (greedy)": _segment_model(data, model.fitted_until_).recommend(
-                data, at=_iso(at), seed=seed
+                data, at=iso(at), seed=seed
             ),
             "random eligible": _swapped(model, policy=policies.Uniform()).recommend(
-                data, at=_iso(at), seed=seed
+                data, at=iso(at), seed=seed
             ),
         }
         columns = data.columns("channels")
@@ -245,7 +255,7 @@ def _swapped(model: NextBestAction, *, policy: Any) -> NextBestAction:
 
 
 def _segment_model(data: Engagement, until: int) -> NextBestAction:
-    return make_model(policy=policies.Greedy(), scorer=nba.SegmentBaseline()).fit(data, until=_iso(until))
+    return make_model(policy=policies.Greedy(), scorer=nba.SegmentBaseline()).fit(data, until=iso(until))
 
 
 def _figures(
@@ -335,10 +345,6 @@ def _print_headline(
         f"\nWritten to {out}/: plan.parquet, receipts.jsonl, funnel.csv, figures.json, decisions.db, model/"
     )
     print(f"Rep cards to open: {out}/cards/card_1.html (and .txt)")
-
-
-def _iso(moment: int) -> str:
-    return datetime.fromtimestamp(moment, tz=UTC).isoformat()
 
 
 if __name__ == "__main__":
