@@ -118,7 +118,7 @@ class Why:
     def removed(self, receipt: Receipt, action: Action) -> explain.Considered:
         """The rule that removed an action, with its facts where they can be read again.
 
-        Touches that were on their way at that moment are not known here: facts that they changed are left out.
+        Touches on their way at that moment are not known here: facts that they changed are left out.
 
         Raises
         ------
@@ -227,8 +227,8 @@ def _check_same(receipts: Sequence[Receipt], contributions: Contributions) -> No
             continue
         if abs(1.0 / (1.0 + math.exp(-float(margin))) - known) > 1e-9:
             raise ArgumentError(
-                "The model gives this decision another propensity than its receipt has: it has learned since. "
-                "Load the model with the receipt's model_digest and recommend again."
+                "The model gives this decision another propensity than its receipt has: it has learned "
+                "since. Load the model with the receipt's model_digest and recommend again."
             )
 
 

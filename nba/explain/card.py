@@ -11,9 +11,11 @@ from typing import Any
 from nba.contracts import DO_NOTHING, Facet, Reason, Receipt
 from nba.explain import dates
 from nba.explain.confidence import DOTS, Band, Reference, band, comparison
-from nba.explain.considered import Considered, alternatives, facts_in_words, in_words
+from nba.explain.considered import RANKED_LOWER, Considered, alternatives, facts_in_words, in_words
+from nba.explain.contrast import Contrast
 from nba.explain.inert import inert
 from nba.explain.page import fragment, page
+from nba.explain.points import Points, explained_points
 from nba.explain.reasons import Audience, Selection, check_audience, in_order, select
 from nba.explain.wording import Book, load_book
 
@@ -26,6 +28,9 @@ class Details:
     ----------
     reasons : every reason with its exact log-odds, strongest first
     propensity, spread, selection_prob, priority, coverage : as decided and logged
+    points : the propensity as a base and percentage points by reason; None where nothing acts
+    reference : whom the base is about
+    contrast : the gap to the runner-up, part by part; None where it was not asked for
     """
 
     reasons: tuple[Reason, ...]
@@ -34,6 +39,9 @@ class Details:
     selection_prob: float
     priority: float
     coverage: float
+    points: Points | None = None
+    reference: str = ""
+    contrast: Contrast | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ class RepCard:
     recent : (date, what), newest first, at most three
     next_question : likely next approved topic
     also_considered : (channel, what stood against it)
+    would_change : without which reason another action would come first
     checks : what was checked: consent, contacts, approval
     details : None for reps
     book : the template book it was written with; in ``to_dict`` its language, version and digest
@@ -86,6 +95,7 @@ class RepCard:
     recent: tuple[tuple[str, str], ...] = ()
     next_question: str = ""
     also_considered: tuple[tuple[str, str], ...] = ()
+    would_change: str = ""
     checks: tuple[str, ...] = ()
     details: Details | None = None
     book: Book = field(default_factory=load_book, repr=False, compare=False)
@@ -124,6 +134,7 @@ def build_card(
     interests: Sequence[tuple[str, int]] = (),
     recent: Sequence[tuple[int, str]] = (),
     also_considered: Sequence[Considered] | None = None,
+    contrast: Contrast | None = None,
     timezone: str = "UTC",
     reference: Reference | None = None,
     audience: Audience = "rep",
@@ -141,6 +152,7 @@ def build_card(
     interests : (topic, number of human engagements), most pressing first
     recent : (int seconds UTC, what) of human engagements, in any order
     also_considered : alternatives; by default the runner-up and the channels ruled out as a whole
+    contrast : the gap to the runner-up; without it the runner-up only "ranks lower"
     timezone : IANA name of the HCP's zone, in which dates are written
     reference : the usual response rate to compare with
     audience : "rep" gives no number that was computed and nothing hidden; "hq" adds ``details``
@@ -187,9 +199,10 @@ def build_card(
         interests=tuple((inert(topic), int(count)) for topic, count in interests[:3]),
         recent=_recent(recent, tz, book),
         next_question=_text_of(known.get("next_question")),
-        also_considered=tuple((channel_name(o.channel, book=book), in_words(o, book=book)) for o in others),
+        also_considered=_also(others, contrast, receipt, book),
+        would_change=_would_change(contrast, book),
         checks=_checks(receipt, channel, tz, book),
-        details=_details(receipt, chosen) if audience == "hq" else None,
+        details=_details(receipt, chosen, contrast, book) if audience == "hq" else None,
         book=book,
     )
 
@@ -312,8 +325,30 @@ def _checks(receipt: Receipt, channel: str, tz: tzinfo, book: Book) -> tuple[str
     return tuple(line[:1].upper() + line[1:] for line in found)
 
 
-def _details(receipt: Receipt, chosen: Selection) -> Details:
+def _also(
+    others: Sequence[Considered], found: Contrast | None, receipt: Receipt, book: Book
+) -> tuple[tuple[str, str], ...]:
+    """Other channels, and the runner-up first where its contrast is known."""
+    if found is None or found.gap <= 0.0:
+        return tuple((channel_name(o.channel, book=book), in_words(o, book=book)) for o in others)
+    name = channel_name(found.other.channel, book=book)
+    if found.other.channel == receipt.action.channel:
+        name = book.phrase("contrast", "other_content", channel=name)
+    first = (name, found.deciding(book=book) or book.phrase("considered", "ranked_lower"))
+    rest = [o for o in others if o.code != RANKED_LOWER and o.channel != found.other.channel]
+    return (first, *((channel_name(o.channel, book=book), in_words(o, book=book)) for o in rest[:1]))
+
+
+def _would_change(found: Contrast | None, book: Book) -> str:
+    return "" if found is None else found.turning(book=book)
+
+
+def _details(receipt: Receipt, chosen: Selection, found: Contrast | None, book: Book) -> Details:
+    acts = receipt.propensity is not None and receipt.action != DO_NOTHING
     return Details(
+        points=explained_points(receipt.reasons, propensity=receipt.propensity or 0.0) if acts else None,
+        reference=book.phrase("population", "reference"),
+        contrast=found,
         reasons=in_order(receipt.reasons),
         propensity=receipt.propensity,
         spread=receipt.spread,
@@ -349,11 +384,36 @@ def _lines(card: RepCard, book: Book) -> Iterator[str]:
     yield from _block(heading["recent"], [f"{day}: {what}" for day, what in card.recent])
     yield from _block(heading["next_question"], [card.next_question] if card.next_question else [])
     yield from _block(heading["also_considered"], [f"{name}: {why}" for name, why in card.also_considered])
+    yield from _block(heading["would_change"], [card.would_change] if card.would_change else [])
     yield from _block(heading["checks"], [f"✓ {line}" for line in card.checks])
     if card.details is not None:
-        points = [f"{reason.log_odds:+.3f}  {inert(reason.group)}" for reason in card.details.reasons]
-        yield from _block(heading["details"], points)
+        yield from _detail_lines(card.details, book)
     yield f"{heading['id']} {card.decision_id}"
+
+
+def _detail_lines(details: Details, book: Book) -> Iterator[str]:
+    heading = book.phrases["heading"]
+    log_odds = [f"{reason.log_odds:+.3f}  {inert(reason.group)}" for reason in details.reasons]
+    yield from _block(heading["details"], log_odds)
+    if details.points is not None:
+        yield from _block(
+            heading["points"], [f"{value}  {name}" for name, value in point_rows(details, book)]
+        )
+    if details.contrast is not None:
+        parts = [f"{part.value:+.4g}  {inert(part.name)}" for part in details.contrast.parts]
+        total = f"{details.contrast.gap:+.4g}  {heading['gap']}: {details.contrast.other}"
+        yield from _block(heading["contrast"], [*parts, inert(total)])
+
+
+def point_rows(details: Details, book: Book) -> list[tuple[str, str]]:
+    """(what, how much) of the points as printed: base, parts and score, which add up."""
+    if details.points is None:
+        return []
+    shown = details.points.rounded(1)
+    heading = book.phrases["heading"]
+    base = (book.phrase("line", "base", reference=details.reference), book.number(shown.base, 1) + " %")
+    parts = [(inert(name), book.number(value, 1, sign=True)) for name, value in shown.parts]
+    return [base, *parts, (heading["score"], book.number(shown.score, 1) + " %")]
 
 
 def _level(card: RepCard, book: Book) -> str:

@@ -94,34 +94,33 @@ class Contrast:
     parts: tuple[Part, ...]
     turns: tuple[Part, ...] = ()
 
-    def in_words(self, *, book: Book) -> tuple[str, ...]:
-        """What anybody may be told of it: the part that decides, and what would change it; no numbers.
+    def deciding(self, *, book: Book) -> str:
+        """What decides between the two, in words anybody may read; "" where the other comes first.
+
+        All that moves the propensity is one: which reasons, hidden ones too, is not said.
 
         Examples
         --------
         >>> from nba.explain.wording import load_book
         >>> email, call = Action("email", "a"), Action("call", "a")
         >>> gap = Contrast(email, call, 0.3, (Part("term", "cost", 0.4), Part("level", "level", -0.1)))
-        >>> gap.in_words(book=load_book())
-        ('takes more time or money',)
+        >>> gap.deciding(book=load_book())
+        'takes more time or money'
         """
-        return tuple(filter(None, (self._deciding(book), self._turning(book))))
-
-    def _deciding(self, book: Book) -> str:
         sums: dict[str, float] = {}
         for part in self.parts:
-            name = part.name if part.kind == "term" else _RESPONSE  # hidden reasons too: nothing names them
+            name = part.name if part.kind == "term" else _RESPONSE
             sums[name] = sums.get(name, 0.0) + part.value
         toward = sorted((-value, name) for name, value in sums.items() if value > 0.0)
         if not toward or self.gap <= 0.0:
             return ""
         return book.phrase("contrast", toward[0][1]) or book.phrase("contrast", "other")
 
-    def _turning(self, book: Book) -> str:
-        said = [inert(part.text) for part in self.turns if part.text]
-        if len(said) != 1:
+    def turning(self, *, book: Book) -> str:
+        """Without which one visible reason the other would come first; "" where there is no such."""
+        if len(self.turns) != 1:
             return ""
-        line = book.phrase("contrast", "turns", text=said[0])
+        line = book.phrase("contrast", "turns", text=inert(self.turns[0].text))
         return line if len(line) <= book.longest else ""
 
 

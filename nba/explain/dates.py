@@ -61,7 +61,7 @@ def date(moment: int, *, tz: tzinfo, book: Book) -> str:
     '30 Mar 2027'
     """
     local = datetime.fromtimestamp(int(moment), tz)
-    return f"{local.day} {book.months[local.month - 1]} {local.year}"
+    return book.phrase("line", "date", day=local.day, month=book.months[local.month - 1], year=local.year)
 
 
 def until(moment: int, *, tz: tzinfo, book: Book) -> str:

@@ -111,11 +111,13 @@ def _more(card: RepCard, book: Book, *, tag: str) -> str:
     heading = book.phrases["heading"]
     topics = [book.phrase("line", "interest", topic=topic, count=count) for topic, count in card.interests]
     question = [card.next_question] if card.next_question else []
+    change = [card.would_change] if card.would_change else []
     sections = (
         _listed(heading["interests"], topics, kind="interests", tag=tag),
         _listed(heading["next_question"], question, kind="next", tag=tag),
         _pairs(heading["recent"], card.recent, kind="recent", tag=tag),
         _pairs(heading["also_considered"], card.also_considered, kind="considered", tag=tag),
+        _listed(heading["would_change"], change, kind="change", tag=tag),
     )
     inside = "\n".join(filter(None, sections))
     return f'<div class="more">\n{inside}\n</div>' if inside else ""
@@ -139,16 +141,38 @@ def _section(heading: str, items: Sequence[str], *, kind: str, tag: str) -> str:
 
 
 def _details(details: Details, book: Book, *, tag: str) -> str:
+    from nba.explain.card import point_rows
+
     heading = book.phrases["heading"]
-    rows = "\n".join(
-        f'<tr><th scope="row">{escape(inert(reason.group))}</th><td>{reason.log_odds:+.3f}</td></tr>'
-        for reason in details.reasons
+    log_odds = [
+        (inert(reason.group), book.number(reason.log_odds, 3, sign=True)) for reason in details.reasons
+    ]
+    tables = [
+        _table(heading["details"], (heading["group"], heading["log_odds"]), log_odds, tag=tag),
+        _table(heading["points"], (heading["group"], heading["score"]), point_rows(details, book), tag=tag),
+    ]
+    if details.contrast is not None:
+        parts = [(inert(p.name), book.number(p.value, 4, sign=True)) for p in details.contrast.parts]
+        total = (f"{heading['gap']} {inert(details.contrast.other)}",
+                 book.number(details.contrast.gap, 4, sign=True))  # fmt: skip
+        tables.append(
+            _table(heading["contrast"], (heading["group"], heading["gap"]), [*parts, total], tag=tag)
+        )
+    inside = "\n".join(filter(None, tables))
+    return f'<section class="details">\n{inside}\n</section>'
+
+
+def _table(title: str, header: tuple[str, str], rows: Sequence[tuple[str, str]], *, tag: str) -> str:
+    if not rows:
+        return ""
+    body = "\n".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows
     )
     return (
-        f'<section class="details">\n<{tag}>{escape(heading["details"])}</{tag}>\n'
-        f'<table>\n<thead><tr><th scope="col">{escape(heading["group"])}</th>'
-        f'<th scope="col">{escape(heading["log_odds"])}</th></tr></thead>\n'
-        f"<tbody>\n{rows}\n</tbody>\n</table>\n</section>"
+        f"<{tag}>{escape(title)}</{tag}>\n"
+        f'<table>\n<thead><tr><th scope="col">{escape(header[0])}</th>'
+        f'<th scope="col">{escape(header[1])}</th></tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table>"
     )
 
 

@@ -24,7 +24,7 @@ _IN_TEMPLATES = {"label", "Label", "count", "of", "days", "window"}
 _ABOUT = {"count", "of", "days", "match", "flag"}
 _SECTIONS = (
     "window", "span", "heading", "do", "channel", "line", "band", "comparison", "population", "note", "stamp",
-    "considered", "contrast",
+    "considered", "contrast", "number",
 )  # fmt: skip
 
 
@@ -179,6 +179,20 @@ class Book:
         if days is None:
             return names["ever"]
         return fill(names.get(str(days), names["one" if days == 1 else "many"]), {"days": days})
+
+    def number(self, value: float, decimals: int = 0, *, sign: bool = False) -> str:
+        """A number as the language writes it.
+
+        Examples
+        --------
+        >>> load_book().number(1234.5, 1), load_book().number(-0.5, 1, sign=True)
+        ('1,234.5', '−0.5')
+        """
+        marks = self.phrases["number"]
+        plain = f"{value:+,.{decimals}f}" if sign else f"{value:,.{decimals}f}"
+        return plain.translate(
+            {ord(","): marks["thousands"], ord("."): marks["decimal"], ord("-"): marks["minus"]}
+        )
 
     def span(self, days: int, *, ago: bool = False) -> str:
         """A number of days as words, as a length or as a time ago.
