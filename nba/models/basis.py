@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from nba.contracts import Feature, Floats, State
+from nba.contracts import Feature, Floats, Ints, State
 
 LINEAR, LOG, POSITIVE, MISSING, FADE = range(5)
 """x; log(1 + |x| / scale) with the sign of x; x > 0; x is missing; exp(-x / scale)."""
@@ -66,8 +66,11 @@ class Basis:
     n_features: int
 
     @classmethod
-    def fit(cls, features: Sequence[Feature], x: Floats) -> Basis:
-        """Choose curves by unit, and learn their centres and widths from (n, n_features) values."""
+    def fit(cls, features: Sequence[Feature], x: Floats, *, order: Ints | None = None) -> Basis:
+        """Choose curves by unit, and learn their centres and widths from (n, n_features) values.
+
+        ``order`` is that in which rows are summed, for the last bits not to depend on the table's.
+        """
         every = [
             (j, kind, _SCALES.get(kind, {}).get(feature.unit, 1.0))
             for j, feature in enumerate(features)
@@ -81,9 +84,9 @@ class Basis:
             np.ones(len(every)),
             len(features),
         )
-        count, center = plain._mean(x, power=1)
+        count, center = plain._mean(x, order, power=1)
         # Twice over the rows: sum of squares less square of the mean would find differences in a constant.
-        spread = np.sqrt(replace(plain, center=center)._mean(x, power=2)[1])
+        spread = np.sqrt(replace(plain, center=center)._mean(x, order, power=2)[1])
         live = (count > 1) & (spread > 1e-7 * np.maximum(np.abs(center), 1.0))
         # A rare flag must not look like a difference of thirty spreads: the width has a floor.
         width = np.maximum(spread, LEAST_WIDTH)
@@ -130,11 +133,12 @@ class Basis:
             _expand(np.ascontiguousarray(x), self.curves, widest, out)
         return out
 
-    def _mean(self, x: Floats, *, power: int) -> tuple[Floats, Floats]:
+    def _mean(self, x: Floats, order: Ints | None, *, power: int) -> tuple[Floats, Floats]:
         """How often each curve is defined, and the mean of its power there; summed in fixed pieces."""
         count, total = np.zeros(len(self)), np.zeros(len(self))
         for lo in range(0, len(x), _PIECE):
-            piece = x[lo : lo + _PIECE]
+            rows = slice(lo, lo + _PIECE)
+            piece = x[rows] if order is None else x[order[rows]]
             defined = ~np.isnan(piece)[:, self.source] | (self.kind == MISSING)[None, :]
             values = np.where(defined, self._expanded(piece, math.inf), 0.0)
             count += defined.sum(axis=0)

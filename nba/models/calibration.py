@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from nba.contracts import Floats, State
 
@@ -127,18 +128,35 @@ class AffineCalibration:
         )
 
 
+def penalised_logit(
+    x: Floats, y: Floats, *, center: Floats, sd: Floats, offset: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """Coefficients of a logistic regression held to a centre by a Gaussian prior, and their precision.
+
+    Parameters
+    ----------
+    x, y : (n, d) and (n,) outcomes of 0 and 1; n may be 0
+    center, sd : (d,) the prior
+    offset : (n,) log-odds to add
+    """
+    hold = 1.0 / np.square(sd)
+    start = np.zeros(len(y)) if offset is None else offset
+    found = np.array(center, dtype=float)
+    with threadpool_limits(1):  # the same bits whatever the machine offers
+        for _ in range(50):
+            eta = start + x @ found
+            log_not = -np.logaddexp(0.0, eta)
+            p = np.exp(eta + log_not)
+            precision = (x * (p * np.exp(log_not))[:, None]).T @ x + np.diag(hold)
+            step = np.linalg.solve(precision, x.T @ (y - p) + hold * (center - found))
+            found = found + step * min(1.0, 1.0 / max(float(np.abs(step).max()), 1e-12))
+            if float(np.abs(step).max()) < 1e-10:
+                break
+    return found, precision
+
+
 def _line(margin: Floats, y: Floats, *, center: Floats, sd: tuple[float, float]) -> tuple[Floats, Floats]:
     """The penalised line and its precision; the prior keeps a small or one-sided slice at its centre."""
-    hold = 1.0 / np.square(sd)
     x = np.stack([np.ones_like(margin), margin], axis=1)
-    line = center.copy()
-    for _ in range(50):
-        eta = x @ line
-        log_not = -np.logaddexp(0.0, eta)
-        p = np.exp(eta + log_not)
-        precision = (x * (p * np.exp(log_not))[:, None]).T @ x + np.diag(hold)
-        step = np.linalg.solve(precision, x.T @ (y - p) + hold * (center - line))
-        line = line + step * min(1.0, 1.0 / max(float(np.abs(step).max()), 1e-12))
-        if float(np.abs(step).max()) < 1e-10:
-            break
+    line, precision = penalised_logit(x, y, center=center, sd=np.array(sd))
     return np.array([line[0], max(line[1], _LEAST_SLOPE)]), precision

@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nba.contracts import Action, Contributions, Design, Feature, Floats, Ints, State
-from nba.errors import ArgumentError, NBAWarning, NotFittedError
+from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError
 from nba.models.base import HierarchicalLogistic
 from nba.models.basis import WIDEST, Basis
 from nba.models.border import check_columns, check_outcomes, check_values, outcomes_of
 from nba.models.calibration import AffineCalibration
+from nba.models.correction import Blocks, Correction
 from nba.models.levels import INTERCEPT, OWN, SHARED, Groups
+from nba.models.order import request_order, row_hashes
 from nba.models.params import Params
 from nba.models.scoring import Posterior, Prepared, gather, score
 from nba.models.tangents import Rows
+from nba.models.weights import Weights
 
 CHUNK = 8_192
 """Rows of a pair that are summed at once; fixed, so that sums do not depend on threads or memory."""
@@ -28,11 +32,58 @@ STRENGTH_ROWS = 400_000
 """Rows enough to estimate a dozen strengths from; more are thinned evenly for that step alone."""
 LEAST_ROWS = 200
 """Rows under which nothing is kept back for calibration."""
+WEIGHT_SHARE = 0.2
+"""The latest share of rows that weights are earned on where no slice is kept for calibration."""
+GROWN_FROM = (0.5, 0.75)
+"""Shares of what stands before the last slice. Trees are grown on rows from the first on; from the second on,
+and in the last slice, those grown on earlier rows are judged."""
+_BY_PAIR = ("n", "positives", "place", "pooled", "weight")
 _Kept = tuple[tuple[tuple[Action, ...], tuple[Groups, ...]], Prepared]
+
+
+@dataclass(frozen=True)
+class _Training:
+    """Training rows, and an order of their own in which all sums run.
+
+    Attributes
+    ----------
+    pair, groups : the model of each request, and the groups of the models
+    order : requests by moment, those of one moment by what they hold
+    """
+
+    design: Design
+    y: Floats
+    pair: NDArray[np.int64]
+    groups: tuple[Groups, ...]
+    moments: NDArray[np.int64]
+    order: NDArray[np.int64]
+    gap_seconds: int
+
+    def moment_at(self, share: float) -> int:
+        """The moment at which this share of rows is over."""
+        return int(self.moments[self.order[min(int(len(self.order) * share), len(self.order) - 1)]])
+
+    def before(self, cut: int) -> NDArray[np.int64]:
+        """Rows whose windows end before a moment."""
+        return self.order[self.moments[self.order] < cut - self.gap_seconds]
+
+    def between(self, start: int, end: int | None) -> NDArray[np.int64]:
+        """Rows from a moment on, up to another."""
+        moments = self.moments[self.order]
+        return self.order[(moments >= start) & (True if end is None else moments < end)]
+
+    def positives_before(self, cut: int) -> Floats:
+        """(K,) responses of each model before a moment."""
+        rows = self.before(cut)
+        return _sums(self.pair[rows], self.y[rows], len(self.groups))
 
 
 class PairPropensity(Params):
     """How likely an HCP responds to each pair: a Bayesian logistic model a pair, held by all pairs.
+
+    margin = line(base + weight * forest): on top of the additive base stands one small forest of boosted
+    trees for what the base cannot say. Its weight, per group of pairs, is earned on later rows than any it
+    was grown on, and is 0 where it earned nothing.
 
     A pair with many rows speaks for itself; one with few is held to its channel, its content's tags and
     to all pairs; one with none says ``prior_only`` and is wide. How strongly is estimated from the data.
@@ -41,6 +92,7 @@ class PairPropensity(Params):
     ----------
     calibration_share : the latest share of training rows that the affine calibration is learned on; the
         base is then refitted on all rows with the strengths it had found. 0 leaves calibration out
+    correction : "auto" grows the forest and lets it earn its weight; None leaves it out
     max_pairs : pairs with a model of their own, the most frequent first; what remains of a channel is
         modelled as one
     n_jobs : threads; -1 takes every core. The numbers do not depend on it
@@ -53,12 +105,15 @@ class PairPropensity(Params):
     pooled_ : (K,) True where that model is shared with what remains of the channel
     base_ : HierarchicalLogistic
     calibration_ : AffineCalibration
+    correction_ : Correction, its forest empty where no group of pairs earned a weight
+    weights_ : Weights of the correction by channel and size of pair; prints, and has ``rows()`` for tables
     dropped_ : names of features that never differed in training
 
     Notes
     -----
-    The order of rows moves last bits of sums only where ``at`` is given and there are at most
-    ``STRENGTH_ROWS`` rows; without ``at`` the last rows are taken for the latest.
+    With ``at``, fit and scores have the same bits in any order of rows; without, the last rows are taken for
+    the latest. ``spread`` is that of the base and the calibration line: the forest and its weight count as
+    known, so where the weight is large it is somewhat too narrow.
 
     Examples
     --------
@@ -75,14 +130,24 @@ class PairPropensity(Params):
     (True, (array([4.]), array([False])))
     """
 
-    def __init__(self, *, calibration_share: float = 0.2, max_pairs: int = 400, n_jobs: int = -1) -> None:
+    def __init__(
+        self,
+        *,
+        calibration_share: float = 0.2,
+        correction: Literal["auto"] | None = "auto",
+        max_pairs: int = 400,
+        n_jobs: int = -1,
+    ) -> None:
         if not 0.0 <= calibration_share < 0.9:
             raise ArgumentError(f"calibration_share is {calibration_share}; expected a share in [0, 0.9).")
+        if correction not in ("auto", None):
+            raise ArgumentError(f'correction is {correction!r}; expected "auto", or None for the base alone.')
         if max_pairs < 1:
             raise ArgumentError(f"max_pairs is {max_pairs}; expected 1 or more.")
         if n_jobs < 1 and n_jobs != -1:
             raise ArgumentError(f"n_jobs is {n_jobs}; expected 1 or more threads, or -1 for every core.")
         self.calibration_share = calibration_share
+        self.correction = correction
         self.max_pairs = max_pairs
         self.n_jobs = n_jobs
         self._prepared_for: _Kept | None = None
@@ -90,15 +155,15 @@ class PairPropensity(Params):
     def fit(
         self, design: Design, y: Floats, *, at: Ints | None = None, gap_seconds: int = 0
     ) -> PairPropensity:
-        """Estimate strengths, coefficients and calibration.
+        """Estimate strengths, coefficients, correction and calibration.
 
         Parameters
         ----------
         design : requests, one a training row
         y : (n_requests,) 0 or 1
         at : (n_requests,) int64 seconds, for the split in time; without it the last rows calibrate
-        gap_seconds : rows this close before the calibration slice are left out of the fit that is calibrated,
-            because their windows reach into it
+        gap_seconds : rows this close before a later slice (of calibration, of the correction's weights) are
+            left out of what is fitted for it, because their windows reach into it
 
         Raises
         ------
@@ -110,17 +175,21 @@ class PairPropensity(Params):
         y = outcomes_of(design, y)
         check_outcomes(y)
         check_values(design)
-        self._choose_curves(design)
-        groups = self._choose_pairs(design, y)
-        pair = self.place_[design.pair]
         moments = np.arange(len(y)) if at is None else np.asarray(at, dtype=np.int64)
-        early, late = self._split(moments, gap_seconds)
-        self.base_ = self._estimated(design, y, pair=pair, groups=groups, take=early)
+        order = moments if at is None else request_order(design, y, moments)
+        self._choose_curves(design, order)
+        groups = self._choose_pairs(design, y)
+        rows = _Training(design, y, self.place_[design.pair], tuple(groups), moments, order, gap_seconds)
+        cut = self._calibration_cut(rows)
+        base = self._estimated(rows, order if cut is None else rows.before(cut))
+        self.correction_, later, margin = self._corrected(base, rows, cut)
+        self.weight_ = self._earned(rows)
         self.calibration_ = AffineCalibration.identity()
-        if late is not None:
-            margin = self._margins(design, pair=pair, take=late)
-            self.calibration_ = AffineCalibration.fit(margin, y[late], [groups[k][0] for k in pair[late]])
-            self.base_ = self._refitted(design, y, pair=pair, take=None)
+        if cut is not None:
+            channel = [groups[k][0] for k in rows.pair[later]]
+            self.calibration_ = AffineCalibration.fit(margin, y[later], channel)
+            base = self._refitted(base, rows, order)
+        self.base_ = base
         self._prepared_for = None
         return self
 
@@ -128,11 +197,13 @@ class PairPropensity(Params):
         """(margin, spread) of each request: calibrated log-odds of the mean, and its standard deviation."""
         self._check(design)
         check_values(design)
+        pairs = self._prepared(design)
         return score(
             design,
             shared=self.shared_basis_,
             own=self.own_basis_,
-            pairs=self._prepared(design),
+            pairs=pairs,
+            added=self.correction_.added(design, pairs.weight, n_jobs=self._threads()),
             n_jobs=self._threads(),
         )
 
@@ -146,8 +217,10 @@ class PairPropensity(Params):
     def contributions(self, design: Design) -> Contributions:
         """Exact parts of each request's calibrated margin, against the average training row.
 
-        A feature's part is the sum of its curves' coefficients times curves, on the calibrated scale; a
-        feature that never differed in training has none.
+        A feature's part is the sum of its curves' coefficients times curves, and its exact Shapley value in
+        the forest times the pair's weight, on the calibrated scale; a feature that never differed in training
+        has none. ``base`` is the calibrated margin where every curve stands at its mean in training, plus
+        the forest's weighted mean over its training rows.
         """
         margin = self.score(design)[0]
         pairs = self._prepared(design)
@@ -158,14 +231,15 @@ class PairPropensity(Params):
         source = np.concatenate(
             [self.shared_basis_.source, self.own_basis_.source + self.shared_basis_.n_features]
         )
-        values = np.zeros((len(design), len(design.features)))
+        values, mean = self.correction_.contributions(design, pairs.weight)
         for column, feature in enumerate(source):
-            values[:, feature] += line[:, 1] * coef[:, 1 + column] * z[:, column]
-        base = line[:, 0] + line[:, 1] * coef[:, 0]
+            values[:, feature] += coef[:, 1 + column] * z[:, column]
+        values *= line[:, 1:2]
+        base = line[:, 0] + line[:, 1] * (coef[:, 0] + mean)
         return Contributions(base, values, margin, design.features)
 
     def learn(self, design: Design, y: Floats) -> PairPropensity:
-        """Absorb new outcomes: posteriors and calibration move, strengths and curves stay.
+        """Absorb new outcomes: posteriors and calibration move; strengths, curves, trees and weights stay.
 
         Adding up: learning a and then b gives what learning both at once gives. New rows are read through
         the fit's calibration line; what the moved coefficients leave unexplained moves the line's shift.
@@ -176,7 +250,10 @@ class PairPropensity(Params):
         pair, groups = self._make_room(design, y)
         # Always through the lines of the fit: lines that have moved would count what moved them twice.
         lines = np.array([self.calibration_.fitted_line(g[0]) for g in groups])
-        rows = self._rows(design, y, pair=pair, n_pairs=len(groups), take=None)
+        index = {action: k for k, action in enumerate(self.actions_)}
+        weight = self.weight_[[index[action] for action in design.actions]]
+        added = self.correction_.added(design, weight, n_jobs=self._threads())
+        rows = self._rows(design, y, pair=pair, n_pairs=len(groups), take=np.arange(len(design)), added=added)
         self.base_ = self.base_.absorb(rows, groups=groups, lines=lines)
         surplus = self.base_.surplus(lines[:, 1])
         self.calibration_ = self.calibration_.absorb(surplus, [g[0] for g in groups])
@@ -190,8 +267,10 @@ class PairPropensity(Params):
         own_plain, own_arrays = self.own_basis_.to_state("own")
         base_plain, base_arrays = self.base_.to_state()
         line_plain, line_arrays = self.calibration_.to_state()
+        trees_plain, trees_arrays = self.correction_.to_state()
         plain: dict[str, Any] = {
             "calibration_share": self.calibration_share,
+            "correction": self.correction,
             "max_pairs": self.max_pairs,
             "actions": [list(action) for action in self.actions_],
             "shared_features": [vars(f) for f in self.shared_features_],
@@ -201,35 +280,60 @@ class PairPropensity(Params):
             "own_basis": own_plain,
             "base": base_plain,
             "calibration": line_plain,
+            "trees": trees_plain,
         }
-        arrays = {name: getattr(self, f"{name}_") for name in ("n", "positives", "place", "pooled")}
+        arrays = {name: getattr(self, f"{name}_") for name in _BY_PAIR}
         arrays |= {**shared_arrays, **own_arrays}
         arrays |= {f"base_{name}": array for name, array in base_arrays.items()}
         arrays |= {f"calibration_{name}": array for name, array in line_arrays.items()}
+        arrays |= {f"trees_{name}": array for name, array in trees_arrays.items()}
         return plain, arrays
 
     @classmethod
     def from_state(cls, state: State) -> PairPropensity:
-        """The fitted model that :meth:`to_state` described; ``n_jobs`` is the default again."""
+        """The fitted model that :meth:`to_state` described; ``n_jobs`` is the default again.
+
+        Raises
+        ------
+        BundleError
+            If the model was saved before it had a correction, or its trees are no trees.
+        """
         plain, arrays = state
-        model = cls(calibration_share=plain["calibration_share"], max_pairs=plain["max_pairs"])
+        if "trees" not in plain:
+            raise BundleError(
+                "The bundle's PairPropensity has no correction, so an earlier version saved it; "
+                "this one cannot read it. Fit and save the model again."
+            )
+        model = cls(
+            calibration_share=plain["calibration_share"],
+            correction=plain["correction"],
+            max_pairs=plain["max_pairs"],
+        )
         model.actions_ = tuple(Action(*a) for a in plain["actions"])
         model.shared_features_ = tuple(Feature(**f) for f in plain["shared_features"])
         model.own_features_ = tuple(Feature(**f) for f in plain["own_features"])
         model.dropped_ = tuple(plain["dropped"])
-        for name in ("n", "positives", "place", "pooled"):
+        for name in _BY_PAIR:
             setattr(model, f"{name}_", arrays[name])
         model.shared_basis_ = Basis.from_state((plain["shared_basis"], arrays), "shared")
         model.own_basis_ = Basis.from_state((plain["own_basis"], arrays), "own")
         model.base_ = HierarchicalLogistic.from_state((plain["base"], _under(arrays, "base_")))
         lines = _under(arrays, "calibration_")
         model.calibration_ = AffineCalibration.from_state((plain["calibration"], lines))
+        model.correction_ = Correction.from_state((plain["trees"], _under(arrays, "trees_")))
         return model
 
-    def _choose_curves(self, design: Design) -> None:
+    @property
+    def weights_(self) -> Weights:
+        """The correction's weights by channel and size of pair."""
+        self._check_fitted()
+        return self.correction_.weights
+
+    def _choose_curves(self, design: Design, order: Ints) -> None:
         self.shared_features_, self.own_features_ = design.shared_features, design.own_features
-        self.shared_basis_ = Basis.fit(design.shared_features, design.shared)
-        self.own_basis_ = Basis.fit(design.own_features, design.own)
+        rows = np.argsort(row_hashes(design.shared), kind="stable")
+        self.shared_basis_ = Basis.fit(design.shared_features, design.shared, order=rows)
+        self.own_basis_ = Basis.fit(design.own_features, design.own, order=order)
         dropped = [self.shared_features_[j].name for j in self.shared_basis_.constant]
         self.dropped_ = (*dropped, *(self.own_features_[j].name for j in self.own_basis_.constant))
 
@@ -273,6 +377,12 @@ class PairPropensity(Params):
         )
         self.pooled_ = np.append(self.pooled_, more > 0)
         self.place_ = np.append(self.place_, more - 1).astype(np.int64)
+        channels = dict(zip(design.actions, (g[0] for g in design.groups), strict=True))
+        new = [
+            self.correction_.weights.of(channels[a], positives=0.0)
+            for a in self.actions_[len(self.weight_) :]
+        ]
+        self.weight_ = np.append(self.weight_, new)
         groups = list(self.base_.groups)
         for k, own in sorted(zip(moved.tolist(), design.groups, strict=True)):
             if counts[k] and self.place_[k] < 0:
@@ -280,59 +390,83 @@ class PairPropensity(Params):
                 groups.append(own)
         return self.place_[request], tuple(groups)
 
-    def _split(
-        self, moments: NDArray[np.int64], gap_seconds: int
-    ) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
-        """Rows that the first fit sees, and the later ones that calibrate it."""
-        if self.calibration_share == 0 or len(moments) < LEAST_ROWS:
-            return None, None
-        cut = np.sort(moments)[int(len(moments) * (1 - self.calibration_share))]
-        early = np.flatnonzero(moments < cut - gap_seconds)
-        late = np.flatnonzero(moments >= cut)
-        if len(early) < len(moments) // 4:
+    def _calibration_cut(self, rows: _Training) -> int | None:
+        """From when on rows calibrate; None where none do."""
+        if self.calibration_share == 0 or len(rows.order) < LEAST_ROWS:
+            return None
+        cut = rows.moment_at(1 - self.calibration_share)
+        early = rows.before(cut)
+        if len(early) < len(rows.order) // 4:
             warnings.warn(
-                f"Calibration is left out: only {len(early)} of {len(moments)} rows end before its slice. "
+                f"Calibration is left out: only {len(early)} of {len(rows.order)} rows end before its slice. "
                 "Give a longer history or calibration_share=0 to say so yourself.",
                 NBAWarning,
                 stacklevel=3,
             )
-            return None, None
-        return early, late
+            return None
+        return cut
 
-    def _estimated(
-        self,
-        design: Design,
-        y: Floats,
-        *,
-        pair: NDArray[np.int64],
-        groups: list[Groups],
-        take: NDArray[np.int64] | None,
-    ) -> HierarchicalLogistic:
+    def _corrected(
+        self, base: HierarchicalLogistic, rows: _Training, cut: int | None
+    ) -> tuple[Correction, NDArray[np.int64], Floats]:
+        """The correction, the rows from the cut on, and their margins by what was learned before it."""
+        none = Correction.none(len(rows.design.features))
+        last = np.zeros(0, dtype=np.int64) if cut is None else rows.between(cut, None)
+        if self.correction is None or len(rows.order) < LEAST_ROWS:
+            return none, last, self._margins(base, rows, last)
+        final = rows.moment_at(1 - WEIGHT_SHARE) if cut is None else cut
+        whole = float(np.mean(rows.moments < final))
+        cuts = [*(rows.moment_at(whole * share) for share in GROWN_FROM), final]
+        blocks: Blocks = []
+        for lo, hi in zip(cuts, [*cuts[1:], None], strict=True):
+            seen, block = rows.before(lo), rows.between(lo, hi)
+            if not len(seen) or not len(block):
+                return none, last, self._margins(base, rows, last)
+            there = base if lo == cut else self._refitted(base, rows, seen)
+            blocks.append((block, self._margins(there, rows, block)))
+        correction, added = Correction.grow(
+            rows.design,
+            rows.y,
+            blocks=blocks,
+            channel=np.array([g[0] for g in rows.groups], dtype=object)[rows.pair],
+            positives=[rows.positives_before(lo)[rows.pair] for lo in cuts],
+            seen=[rows.moments < lo - rows.gap_seconds for lo in cuts],
+            n_jobs=self._threads(),
+        )
+        return correction, last, blocks[-1][1] + added if cut is not None else np.zeros(0)
+
+    def _earned(self, rows: _Training) -> Floats:
+        """(K,) the correction's weight of each pair, by the size of its model's pair."""
+        positives = _sums(rows.pair, rows.y, len(rows.groups))
+        return np.array(
+            [
+                self.correction_.weights.of(groups[0], positives=positives[place] if place >= 0 else 0.0)
+                for place, groups in zip(self.place_, rows.design.groups, strict=True)
+            ]
+        )
+
+    def _estimated(self, rows: _Training, take: NDArray[np.int64]) -> HierarchicalLogistic:
         """A base with strengths estimated on these rows, or on a part of them where there are very many."""
-        rows_there = np.arange(len(design)) if take is None else take
-        every = -(-len(rows_there) // STRENGTH_ROWS)
+        every = -(-len(take) // STRENGTH_ROWS)
         kinds = [INTERCEPT] + [SHARED] * len(self.shared_basis_) + [OWN] * len(self.own_basis_)
-        start = np.zeros((len(groups), len(kinds)))
-        start[:, 0] = _start_levels(pair, y, len(groups))
+        k = len(rows.groups)
+        start = np.zeros((k, len(kinds)))
+        start[:, 0] = _start_levels(rows.pair, rows.y, k)
         base = HierarchicalLogistic.fit(
-            self._rows(design, y, pair=pair, n_pairs=len(groups), take=rows_there[::every]),
+            self._rows(rows.design, rows.y, pair=rows.pair, n_pairs=k, take=take[::every]),
             kinds=np.array(kinds, dtype=np.int64),
-            groups=groups,
+            groups=rows.groups,
             start=start,
             n_jobs=self._threads(),
         )
-        if every == 1:
-            return base
-        self.base_ = base
-        return self._refitted(design, y, pair=pair, take=take)
+        return base if every == 1 else self._refitted(base, rows, take)
 
     def _refitted(
-        self, design: Design, y: Floats, *, pair: NDArray[np.int64], take: NDArray[np.int64] | None
+        self, base: HierarchicalLogistic, rows: _Training, take: NDArray[np.int64]
     ) -> HierarchicalLogistic:
         """The base on other rows, with the strengths it has."""
-        base = self.base_
         return HierarchicalLogistic.fit(
-            self._rows(design, y, pair=pair, n_pairs=len(base.groups), take=take),
+            self._rows(rows.design, rows.y, pair=rows.pair, n_pairs=len(base.groups), take=take),
             kinds=base.levels.kinds,
             groups=base.groups,
             start=base.coef,
@@ -350,34 +484,33 @@ class PairPropensity(Params):
         *,
         pair: NDArray[np.int64],
         n_pairs: int,
-        take: NDArray[np.int64] | None,
+        take: NDArray[np.int64],
+        added: Floats | None = None,
     ) -> Rows:
         """A pair's rows in fixed chunks, expanded when they are asked for."""
-        requests = np.arange(len(design)) if take is None else take
-        order = requests[np.argsort(pair[requests], kind="stable")]
+        order = take[np.argsort(pair[take], kind="stable")]
         bounds = np.searchsorted(pair[order], np.arange(n_pairs + 1))
         shared = self.shared_basis_.expand(design.shared)
         d = 1 + len(self.shared_basis_) + len(self.own_basis_)
 
-        def rows(k: int) -> Iterator[tuple[Floats, Floats]]:
+        def rows(k: int) -> Iterator[tuple[Floats, Floats] | tuple[Floats, Floats, Floats]]:
             for lo in range(bounds[k], bounds[k + 1], CHUNK):
                 piece = order[lo : min(lo + CHUNK, bounds[k + 1])]
                 z = np.empty((len(piece), d))
                 gather(shared, design.own[piece], design.row[piece], self.own_basis_.curves, WIDEST, z)
-                yield z, y[piece]
+                yield (z, y[piece]) if added is None else (z, y[piece], added[piece])
 
         return rows
 
-    def _margins(self, design: Design, *, pair: NDArray[np.int64], take: NDArray[np.int64]) -> Floats:
-        """(len(take),) uncalibrated margins of some training rows."""
-        margin = np.empty(len(design))
-        position = np.arange(len(design), dtype=float)
-        coef = self.base_.coef
+    def _margins(self, base: HierarchicalLogistic, rows: _Training, take: NDArray[np.int64]) -> Floats:
+        """(len(take),) margins of some training rows by a base."""
+        margin = np.empty(len(rows.design))
+        position = np.arange(len(rows.design), dtype=float)
         with threadpool_limits(1):
-            rows = self._rows(design, position, pair=pair, n_pairs=len(coef), take=take)
-            for k in range(len(coef)):
-                for z, here in rows(k):
-                    margin[here.astype(np.int64)] = z @ coef[k]
+            chunks = self._rows(rows.design, position, pair=rows.pair, n_pairs=len(base.coef), take=take)
+            for k in range(len(base.coef)):
+                for z, here, *_ in chunks(k):
+                    margin[here.astype(np.int64)] = z @ base.coef[k]
         taken: Floats = margin[take]
         return taken
 
@@ -391,7 +524,15 @@ class PairPropensity(Params):
             def posterior(i: int) -> Posterior:
                 return self._posterior(index.get(design.actions[i], -1), design.groups[i])
 
-            kept = wanted, Prepared.of(len(design.actions), self.base_.n_columns, posterior)
+            weight = np.array(
+                [
+                    self.weight_[index[action]]
+                    if action in index
+                    else self.correction_.weights.of(groups[0], positives=0.0)
+                    for action, groups in zip(*wanted, strict=True)
+                ]
+            )
+            kept = wanted, Prepared.of(weight, self.base_.n_columns, posterior)
             self._prepared_for = kept
         return kept[1]
 
@@ -413,6 +554,11 @@ class PairPropensity(Params):
     def _check_fitted(self) -> None:
         if not hasattr(self, "base_"):
             raise NotFittedError("PairPropensity is not fitted; call fit(design, y) first.")
+
+
+def _sums(pair: NDArray[np.int64], y: Floats, n_pairs: int) -> Floats:
+    """(n_pairs,) the sum of y by pair."""
+    return np.asarray(np.bincount(pair, weights=y, minlength=n_pairs), dtype=float)
 
 
 def _start_levels(pair: NDArray[np.int64], y: Floats, n_pairs: int) -> Floats:

@@ -28,28 +28,34 @@ class Prepared:
     coef : (K, D)
     low : (K, D, D) lower Cholesky factors of the coefficients' covariances
     line : (K, 5) shift, slope, and the variance of the shift, their covariance, the variance of the slope
+    weight : (K,) of the correction
     """
 
     coef: Floats
     low: Floats
     line: Floats
+    weight: Floats
 
     @classmethod
-    def of(cls, k: int, d: int, posterior: Callable[[int], Posterior]) -> Prepared:
-        """Gather the posteriors of K pairs."""
+    def of(cls, weight: Floats, d: int, posterior: Callable[[int], Posterior]) -> Prepared:
+        """Gather the posteriors of as many pairs as there are weights."""
+        k = len(weight)
         coef, low, line = np.zeros((k, d)), np.zeros((k, d, d)), np.zeros((k, 5))
         with threadpool_limits(1):  # a factor must not depend on the machine's threads
             for i in range(k):
                 mean, cov, shift_slope, line_cov = posterior(i)
                 coef[i], low[i] = mean, np.linalg.cholesky(cov)
                 line[i] = *shift_slope, line_cov[0, 0], line_cov[0, 1], line_cov[1, 1]
-        return cls(coef, low, line)
+        return cls(coef, low, line, weight)
 
 
 def score(
-    design: Design, *, shared: Basis, own: Basis, pairs: Prepared, n_jobs: int
+    design: Design, *, shared: Basis, own: Basis, pairs: Prepared, added: Floats, n_jobs: int
 ) -> tuple[Floats, Floats]:
-    """(margin, spread) of each request; one row and a million have the same bits, on any threads."""
+    """(margin, spread) of each request; one row and a million have the same bits, on any threads.
+
+    ``added`` (n_requests,) is added to the base's margins before the line; spread is that of base and line.
+    """
     n = len(design)
     margin, spread = np.empty(n), np.empty(n)
     x_shared, x_own = np.ascontiguousarray(design.shared), np.ascontiguousarray(design.own)
@@ -59,7 +65,7 @@ def score(
         part = slice(lo, lo + _PIECE)
         _score(
             x_shared, x_own[part], row[part], pair[part], shared.curves, own.curves, WIDEST,
-            pairs.coef, pairs.low, pairs.line, margin[part], spread[part],
+            pairs.coef, pairs.low, pairs.line, added[part], margin[part], spread[part],
         )  # fmt: skip
 
     starts = range(0, n, _PIECE)
@@ -84,7 +90,7 @@ def gather(shared, own, row, curves, widest, z):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _score(shared, own, row, pair, shared_curves, own_curves, widest, coef, low, line, margin, spread):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _score(shared, own, row, pair, shared_curves, own_curves, widest, coef, low, line, added, margin, spread):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     n_shared = len(shared_curves[0])
     d = coef.shape[1]
     z = np.empty(d)
@@ -100,6 +106,7 @@ def _score(shared, own, row, pair, shared_curves, own_curves, widest, coef, low,
         total = 0.0
         for c in range(d):
             total += z[c] * coef[k, c]
+        total += added[r]
         for c in range(d):
             root[c] = 0.0
         for i in range(d):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from nba.contracts import Floats
 
-Rows = Callable[[int], Iterable[tuple[Floats, Floats]]]
-"""For a pair its rows in chunks: (curves with a leading 1, (rows, D)) and outcomes (rows,)."""
+Rows = Callable[[int], Iterable[tuple[Floats, Floats] | tuple[Floats, Floats, Floats]]]
+"""For a pair its rows in chunks: (curves with a leading 1, (rows, D)) and outcomes (rows,); if a third stands
+behind them, log-odds (rows,) that are added to z' coef."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def tangents(rows: Rows, coef: Floats, *, lines: Floats, n_jobs: int) -> tuple[l
 
     def one(k: int) -> tuple[Tangent, float]:
         total, likelihood = Tangent.empty(coef.shape[1]), 0.0
-        for z, y in rows(k):
-            add, there = _tangent(z, y, coef[k], lines[k])
+        for z, y, *added in rows(k):
+            add, there = _tangent(z, y, z @ coef[k] + added[0] if added else z @ coef[k], lines[k])
             total, likelihood = total + add, likelihood + there
         return total, likelihood
 
@@ -101,9 +102,9 @@ def inverse(matrix: Floats) -> Floats:
     return symmetric
 
 
-def _tangent(z: Floats, y: Floats, coef: Floats, line: NDArray[np.float64]) -> tuple[Tangent, float]:
+def _tangent(z: Floats, y: Floats, margin: Floats, line: NDArray[np.float64]) -> tuple[Tangent, float]:
     shift, slope = line
-    eta = shift + slope * (z @ coef)
+    eta = shift + slope * margin
     log_not = -np.logaddexp(0.0, eta)
     p = np.exp(eta + log_not)  # no overflow in either tail
     half = z * (slope * np.exp((eta + 2 * log_not) / 2))[:, None]
