@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from nba.store.ledger import Recheck
 from nba.store.log import Committable, Log
+from nba.store.responses import DISMISS_REASONS, RESPONSES, FeedbackDone
 
-__all__ = ["Committable", "Log", "Recheck"]
+__all__ = ["DISMISS_REASONS", "RESPONSES", "Committable", "FeedbackDone", "Log", "Recheck"]

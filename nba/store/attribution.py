@@ -11,7 +11,7 @@ from nba.errors import OutcomeError
 from nba.history.touches import is_success, touch_answered
 
 # What is read of the interactions; making the other columns would be work for nothing.
-_READ = (
+READ = (
     "interaction_id",
     "hcp_id",
     "ts",
@@ -86,7 +86,7 @@ def _known_rows(interactions: Columns, decisions: Columns, *, at: int) -> Column
     known = (interactions["ts"] >= since) & (interactions["ts"] < at) & (interactions["recorded_at"] < at)
     places = np.flatnonzero(known)
     places = places[[hcp in hcps for hcp in interactions["hcp_id"][places]]] if len(places) else places
-    return {name: interactions[name][places] for name in _READ}
+    return {name: interactions[name][places] for name in READ}
 
 
 def _touches_claimed(decisions: Columns, rows: Columns) -> Ints:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, and_, func, or_, select
 
-from nba.contracts import DO_NOTHING, NEVER, Columns, Outcomes, Receipt
-from nba.errors import ArgumentError, LogError
-from nba.store.ledger import PENDING, Recheck, commit, insert_missing, select_of
-from nba.store.receipts import fingerprint, from_json
-from nba.store.rows import COMMITTED, PROPOSED, VOID, Row, as_columns, as_outcome, as_pending, as_rows, hashed
+from nba.contracts import DAY, DO_NOTHING, NEVER, Action, Columns, Outcomes, Receipt
+from nba.errors import ArgumentError, LogError, NBAWarning
+from nba.store import ledger, privacy, requests
+from nba.store.database import Database
+from nba.store.feedback import write_feedback
+from nba.store.ledger import PENDING, Recheck, select_of
+from nba.store.migrations import migrate
+from nba.store.packing import Packed, Part
+from nba.store.responses import FeedbackDone, read_feedback
+from nba.store.rows import COMMITTED, PROPOSED, VOID, Row, as_pending, by_id, hashed
 from nba.store.schema import (
     SCHEMA_VERSION,
-    WRITES,
     decisions,
-    open_engine,
+    feedback,
+    outcomes,
+    parts,
     prepare_schema,
     schema_version,
 )
@@ -30,31 +34,23 @@ from nba.store.schema import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nba.store.attribution import Attributed
-
-_Result = TypeVar("_Result")
+    from nba.store.outcomes import Judged, Tables
 
 _logger = logging.getLogger("nba.store")
-_TRIES = 3
+_LOOK_BACK = 366 * DAY  # no cap or gap counts touches older than a year
 _FRAME = (
     *PENDING[:6],
     "batch_id",
     "selection_prob",
     "explored",
     "holdout",
+    "origin",
     "status",
     "void_reason",
     "rechecked",
+    "consent_rechecked",
+    "forgotten",
 )
-
-
-class Tables(Protocol):
-    """What outcomes are joined from: an `Engagement`."""
-
-    @property
-    def observed_until(self) -> int: ...
-
-    def columns(self, table: str, /) -> Columns: ...
 
 
 @runtime_checkable
@@ -69,13 +65,18 @@ class Committable(Protocol):
 class Log:
     """Decisions and their receipts in a database, each written before it is handed out.
 
-    One SQLite file by default: private to its user, journalled, synced at every transaction. Every method is
-    one transaction, so that processes may share a log; a locked database is waited for, then refused.
+    One SQLite file by default: private to its user, journalled, synced at every transaction; PostgreSQL by
+    URL. Every method is one transaction, and writers take turns, so that processes and threads may share a
+    log; a locked database is waited for, then refused. A log of an older nba is migrated when it is opened,
+    with a warning.
 
     Parameters
     ----------
-    url : a file path, or a database URL such as ``sqlite:///log.db``
+    url : a file path, or a database URL such as ``sqlite:///log.db`` or ``postgresql://user@host/name``
     wait_seconds : how long to wait in all for a database that others have locked
+    keep_comments : keep the free text of feedback, which may hold anything; by default it is dropped
+    on_safety_report : called with each row of feedback that is a safety report, before anything is written;
+        where it fails, nothing is kept and the row may be handed in again
 
     Raises
     ------
@@ -87,28 +88,45 @@ class Log:
     Examples
     --------
     >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as place:
-    ...     log = Log(f"{place}/log.db")
+    >>> with tempfile.TemporaryDirectory() as place, Log(f"{place}/log.db") as log:
     ...     len(log), log.voids()
     (0, {})
     """
 
-    def __init__(self, url: str | os.PathLike[str], *, wait_seconds: float = 10.0) -> None:
-        if not (math.isfinite(wait_seconds) and wait_seconds > 0):
-            raise ArgumentError(f"wait_seconds is {wait_seconds!r}, expected a number above 0.")
-        self._pause = wait_seconds / _TRIES
-        self._engine = open_engine(url, wait_seconds=self._pause)
-        found = self._transact(schema_version)
+    def __init__(
+        self,
+        url: str | os.PathLike[str],
+        *,
+        wait_seconds: float = 10.0,
+        keep_comments: bool = False,
+        on_safety_report: Callable[[Mapping[str, Any]], object] | None = None,
+    ) -> None:
+        self._database = Database(url, wait_seconds=wait_seconds)
+        self._keep_comments = keep_comments
+        self._on_safety_report = on_safety_report
+        self._part: Part | None = None
+        self._prepare()
+
+    def _prepare(self) -> None:
+        found = self._database.read(schema_version)
         if found is None:
-            self._transact(prepare_schema, writes=True)
+            self._database.write(prepare_schema)
         elif found > SCHEMA_VERSION:
             raise LogError(
                 f"The log has schema version {found}, this nba reads up to {SCHEMA_VERSION}; update nba."
             )
+        elif found < SCHEMA_VERSION:
+            moved = self._database.write(migrate)
+            warnings.warn(
+                f"The log was of schema version {found}; its {moved} decisions are now in version "
+                f"{SCHEMA_VERSION}, and an older nba can no longer read it.",
+                NBAWarning,
+                stacklevel=3,
+            )
 
     def __len__(self) -> int:
         """How many decisions it holds, whatever their status."""
-        count = self._transact(
+        count = self._database.read(
             lambda it: it.execute(select(func.count()).select_from(decisions)).scalar_one()
         )
         return int(count)
@@ -117,10 +135,20 @@ class Log:
         # Without this an empty log would be false, and `if log:` would skip writing to it.
         return True
 
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections it keeps; it opens one again when it is used."""
+        self._database.close()
+
     def append(self, receipts: Sequence[Receipt]) -> None:
         """Write receipts as proposed decisions, all or none; on return they are on disk.
 
-        The same receipt again changes nothing.
+        The same receipt again changes nothing, also where it was forgotten since.
 
         Raises
         ------
@@ -131,9 +159,55 @@ class Log:
         LogError
             If the log cannot be written; nothing may be handed out then.
         """
-        rows = as_rows(receipts)
-        self._transact(lambda connection: insert_missing(connection, rows), writes=True)
-        _logger.info("appended %d decisions", len(rows))
+        found = by_id(receipts)
+        if not found:
+            return
+        part, packed = self._packed(found)
+        self._database.write(lambda it: ledger.append(it, found, packed, part=part))
+        _logger.info("appended %d decisions", len(found))
+
+    def once(
+        self, key: str, decide: Callable[[Any], Iterable[Receipt]], *, parameters: Mapping[str, Any]
+    ) -> list[Receipt]:
+        """Decide a request once: the same key with the same parameters gives the same receipts.
+
+        Parameters
+        ----------
+        key : the caller's id of the request; only its hash is kept
+        decide : called with what stands for the log where the request is new; gives receipts or a plan, which
+            are appended together with the request. Of two processes with one new key both get the receipts
+            of the first.
+        parameters : plain values that make the request
+
+        Raises
+        ------
+        LogConflictError
+            If the key came with other parameters before.
+        LogError
+            If the log cannot be read or written, or what was decided has been forgotten since.
+
+        Examples
+        --------
+        ``log.once(key, lambda draft: model.decide(hcp, history=h, at=at, seed=7, log=draft),
+        parameters={"hcp": hcp, "at": at, "seed": 7})``
+        """
+        before = self._database.read(lambda it: requests.answered(it, key, parameters))
+        if not before:
+            found = by_id(list(decide(requests.Draft(self))))
+            if not found:
+                raise ArgumentError("decide gave no receipt; a request has at least one decision.")
+            part, packed = self._packed(found)
+
+            def write(connection: Connection) -> list[str]:
+                first = requests.answered(connection, key, parameters)
+                if first:
+                    return first
+                ledger.append(connection, found, packed, part=part)
+                requests.keep_answer(connection, key, parameters, list(found))
+                return list(found)
+
+            before = self._database.write(write)
+        return [self.receipt(name) for name in before]
 
     def commit(
         self,
@@ -144,17 +218,20 @@ class Log:
     ) -> dict[str, str]:
         """Make proposed decisions final: each committed, or void with a reason, in one transaction.
 
-        No other process can commit between the check and the write. What was committed or void before stays
-        so. Receipts that were never appended are appended in the same transaction.
+        No other process can commit between the check and the write, so that two can never both take the last
+        allowed touch. What was committed or void before stays so. Receipts that were never appended are
+        appended in the same transaction. A decision that was forgotten in between is ``"forgotten"``.
 
         Parameters
         ----------
         receipts : receipts, or a plan that gives them (and how to check them once more)
         recheck : called inside the transaction with the receipts not yet final that touch someone, and the
-            `pending` columns of what is committed for the same HCPs and still holds; it gives "" or a void
-            reason for each receipt, in order, and may be called again after a lost race. A proposed decision
-            holds no place here: the first to commit takes it.
-        consent : the newest consent, handed to the plan's ``recheck``
+            `pending` columns of what is committed for the same HCPs and still holds, or was sent; it gives ""
+            or a void reason for each receipt, in order, and may be called again after a lost race. A proposed
+            decision holds no place here: the first to commit takes it.
+        consent : the newest consent, handed to the plan's ``recheck``: a table, or a callable that gives one
+            and is called inside the transaction. Without it the rows say that only caps were checked again
+            (``consent_rechecked`` is false).
 
         Returns
         -------
@@ -165,15 +242,58 @@ class Log:
         ArgumentError, SelectionError, LogConflictError, LogError
             As `append`; nothing is committed then.
         """
+        with_consent = consent is not None and recheck is None
         if isinstance(receipts, Committable):
             recheck = recheck or receipts.recheck(consent=consent)
             receipts = receipts.receipts()
         elif consent is not None:
             raise ArgumentError("consent= needs a plan that can check it; pass the plan, or pass recheck=.")
-        rows = as_rows(receipts)
-        by_id = {receipt.decision_id: receipt for receipt in receipts}
-        done = self._transact(lambda it: commit(it, rows, by_id, recheck=recheck), writes=True)
+        found = by_id(receipts)
+        if not found:
+            return {}
+        part, packed = self._packed(found)
+        done = self._database.write(
+            lambda it: ledger.commit(it, found, packed, part=part, recheck=recheck, with_consent=with_consent)
+        )
         _logger.info("committed %d of %d decisions", list(done.values()).count(COMMITTED), len(done))
+        return done
+
+    def feedback(self, records: Any) -> FeedbackDone:
+        """Keep what was told about decisions, all rows or none.
+
+        The same row again is kept once. What comes after every window of its decision has closed is kept,
+        marked late, and teaches nothing. A safety report goes to ``on_safety_report`` first, its words are
+        never kept, and its decision is never learned from.
+
+        Parameters
+        ----------
+        records : a frame, records, or one record: decision_id, ts (int seconds UTC, or anything
+            ``nba.tables.as_moment`` reads), response (one of ``RESPONSES``), and where they apply
+            dismiss_reason (one of ``DISMISS_REASONS``), reward (0 to 1), user_id, changed_to, comment,
+            feedback_id
+
+        Raises
+        ------
+        ArgumentError
+            If a field is unknown, missing, or looks like patient data.
+        OutcomeError
+            If a decision is unknown, the moment is before it, or a reward or reason is not one.
+        LogConflictError
+            If the log was told something else before.
+        """
+        told = read_feedback(records)
+        reports = [row for row in told if row.is_safety_report]
+        for row in reports if self._on_safety_report else []:
+            self._on_safety_report(row._asdict())  # type: ignore[misc]
+        done = self._database.write(lambda it: write_feedback(it, told, keep_comments=self._keep_comments))
+        if reports and self._on_safety_report is None:
+            warnings.warn(
+                f"{len(reports)} rows of feedback are safety reports and went nowhere: hand them to "
+                "pharmacovigilance now, and pass on_safety_report= to the log. Their words are not kept.",
+                NBAWarning,
+                stacklevel=2,
+            )
+        _logger.info("kept %d rows of feedback, %d late", done.kept, done.late)
         return done
 
     def pending(
@@ -181,36 +301,56 @@ class Log:
     ) -> Columns:
         """Touches decided and not yet seen: proposed or committed, decided_at <= at < valid_until.
 
+        What bounced or was dismissed before ``at`` holds no place.
+
         Parameters
         ----------
         at : int seconds UTC
         hcps : only these; None is all
         engagement : decisions whose touch it holds (known strictly before ``at``) are left out, because the
-            touch itself counts from then on
+            touch itself counts from then on; what was told to be sent and is not there yet counts as well,
+            also where it no longer holds
 
         Returns
         -------
-        hcp_id, ts (when it was decided, int64 seconds), channel, content_id, decision_id; by ts and id
+        hcp_id, ts (when it was sent, or else decided, int64 seconds), channel, content_id, decision_id; by
+        moment of the decision and id
         """
         table = decisions.c
         query = select(*(table[name] for name in PENDING)).where(
             table.status.in_((PROPOSED, COMMITTED)),
             table.channel != DO_NOTHING.channel,
+            table.forgotten.is_(False),
             table.decided_at <= at,
+            or_(table.bounced_at.is_(None), table.bounced_at >= at),
+            or_(table.dismissed_at.is_(None), table.dismissed_at >= at, table.sent_at < at),
         )
+        holds = table.valid_until > at
         if engagement is None:
-            query = query.where(table.valid_until > at)
-        rows = self._transact(lambda connection: select_of(connection, query, hcps))
-        rows = rows if engagement is None else _not_touched(rows, engagement, at=at)
-        return as_pending([row for row in rows if row["valid_until"] > at])
+            return as_pending(self._database.read(lambda it: select_of(it, query.where(holds), hcps)))
+        sent = and_(table.sent_at > at - _LOOK_BACK, table.sent_at < at)
+        # Earlier decisions of the same HCPs claim their touches first.
+        theirs = select(decisions.c.hcp_id).where(or_(holds, sent))
+        query = query.where(table.hcp_id.in_(theirs))
+        rows = self._database.read(lambda it: select_of(it, query, hcps))
+        rows = _not_touched(rows, engagement, at=at)
+        return as_pending([row for row in rows if row["valid_until"] > at or (row["sent_at"] or at) < at])
 
-    def outcomes(self, engagement: Tables, *, at: object) -> Outcomes:
+    def outcomes(self, engagement: Tables, *, at: object, settle: bool = True) -> Outcomes:
         """What came of every decision made before ``at``, as known strictly before it.
 
-        ``at`` is int seconds UTC, or anything ``nba.tables.as_moment`` reads.
-        Committed decisions are rewarded (1), expired (0), pending or censored (see `attribution`),
-        refused ones void. Decisions to do nothing and proposals that were never committed have no outcome.
-        Where the engagement is complete only until an earlier moment, that moment counts.
+        Committed decisions are rewarded (1), expired (0), pending or censored (see `nba.store.outcomes`),
+        refused ones void. Decisions to do nothing, proposals that were never committed, and the forgotten
+        have no outcome. Where the engagement is complete only until an earlier moment, that moment counts.
+
+        A result that is handed out is settled: it is kept, and given again unchanged whatever arrives later.
+        So a decision is learned from once, in whatever order its touch and response come in.
+
+        Parameters
+        ----------
+        engagement : the tables outcomes are joined from
+        at : int seconds UTC, or anything ``nba.tables.as_moment`` reads
+        settle : False only looks, and writes nothing
 
         Raises
         ------
@@ -219,29 +359,67 @@ class Log:
         LogError
             If the log cannot be read.
         """
+        from nba.store import outcomes as judging  # brings compiled code that writing does not need
+
         moment = min(_moment(at), engagement.observed_until)
         table = decisions.c
-        query = select(*(table[name] for name in (*PENDING, "selection_prob"))).where(
+        query = select(*(table[name] for name in (*PENDING[:7], "selection_prob", *judging.TOLD))).where(
             table.status.in_((COMMITTED, VOID)),
             table.channel != DO_NOTHING.channel,
+            table.forgotten.is_(False),
             table.decided_at < moment,
         )
-        rows = self._transact(lambda connection: select_of(connection, query, None))
+        rows = self._database.read(lambda it: select_of(it, query, None))
         committed = [row for row in rows if row["status"] == COMMITTED]
-        found = _attributed(committed, engagement, at=moment)
-        states = dict(zip((row["decision_id"] for row in committed), zip(*found, strict=True), strict=True))
-        nothing = (VOID, NEVER)
-        outcomes = tuple(as_outcome(row, *states.get(row["decision_id"], nothing)) for row in rows)
-        return Outcomes(rows=outcomes, engagement=engagement)
+        found = judging.judge(committed, engagement, at=moment)
+        judged = {row["decision_id"]: one for row, one in zip(committed, found, strict=True)}
+        settled = self._settled(judged, at=moment, settle=settle)
+        nothing = judging.Judged("void", None, None)
+        return Outcomes(
+            rows=tuple(
+                judging.as_outcome(
+                    row,
+                    judging.final(row, judged[name], settled.get(name), at=moment)
+                    if (name := row["decision_id"]) in judged
+                    else nothing,
+                )
+                for row in rows
+            ),
+            engagement=engagement,
+        )
 
-    def decisions(self, *, batch_id: str | None = None, hcp_id: str | None = None) -> pd.DataFrame:
-        """Decisions as a frame, one row each, by moment and id; moments are UTC timestamps."""
+    def _settled(self, judged: Mapping[str, Judged], *, at: int, settle: bool) -> dict[str, Any]:
+        from nba.store import outcomes as judging
+
+        before = self._database.read(lambda it: judging.settled_results(it, judged))
+        fresh = {
+            name: one for name, one in judged.items() if one.state in judging.SETTLED and name not in before
+        }
+        if settle and fresh:
+            before |= self._database.write(lambda it: judging.settle(it, fresh, at=at))
+        return before
+
+    def decisions(
+        self, *, batch_id: str | None = None, hcp_id: str | None = None, last: int | None = None
+    ) -> pd.DataFrame:
+        """Decisions as a frame, one row each, by moment and id; moments are UTC timestamps.
+
+        Parameters
+        ----------
+        last : only so many, the latest
+        """
         import pandas as pd  # not needed to write, and a service that decides should start at once
 
         query = select(*(decisions.c[name] for name in _FRAME)).where(
             *_conditions(batch_id=batch_id, hcp_id=hcp_id)
         )
-        rows = self._transact(lambda connection: select_of(connection, query, None))
+        if last is not None:
+            query = query.order_by(decisions.c.decided_at.desc(), decisions.c.decision_id.desc()).limit(last)
+            latest = query.subquery()
+            query = select(latest).order_by(latest.c.decided_at, latest.c.decision_id)
+        else:
+            query = query.order_by(decisions.c.decided_at, decisions.c.decision_id)
+        rows = self._database.read(lambda it: [dict(row) for row in it.execute(query).mappings()])
         frame = pd.DataFrame(rows, columns=list(_FRAME))
         for name in ("decided_at", "valid_until"):
             seconds = frame[name].to_numpy(dtype=np.int64).astype("datetime64[s]")
@@ -254,7 +432,7 @@ class Log:
         Raises
         ------
         LogError
-            If there is no such decision, or its text was altered.
+            If there is no such decision, or its receipt was altered.
         """
         found = self._receipts(decisions.c.decision_id == decision_id)
         if not found:
@@ -264,59 +442,152 @@ class Log:
         return found[0]
 
     def receipts(self, *, batch_id: str | None = None, hcp_id: str | None = None) -> list[Receipt]:
-        """The receipts of a batch, of an HCP, or all, by moment and id."""
+        """The receipts of a batch, of an HCP, or all, by moment and id; the forgotten have none."""
         conditions = _conditions(batch_id=batch_id, hcp_id=hcp_id)
         return self._receipts(*conditions)
 
     def voids(self, *, batch_id: str | None = None) -> dict[str, int]:
         """How many decisions are void, by reason."""
+        counts: dict[str, int] = {}
+        for (_, reason), count in self.voids_by_action(batch_id=batch_id).items():
+            counts[reason] = counts.get(reason, 0) + count
+        return dict(sorted(counts.items()))
+
+    def voids_by_action(self, *, batch_id: str | None = None) -> dict[tuple[Action, str], int]:
+        """How many decisions are void, by action and reason."""
         table = decisions.c
-        query = select(table.void_reason, func.count()).where(table.status == VOID)
-        query = query.where(*_conditions(batch_id=batch_id, hcp_id=None)).group_by(table.void_reason)
-        rows = self._transact(lambda connection: connection.execute(query).all())
-        return {str(reason): int(count) for reason, count in sorted((row[0], row[1]) for row in rows)}
+        key = (table.channel, table.content_id, table.void_reason)
+        query = select(*key, func.count()).where(table.status == VOID)
+        query = query.where(*_conditions(batch_id=batch_id, hcp_id=None)).group_by(*key)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return {(Action(row[0], row[1]), row[2]): int(row[3]) for row in sorted(map(tuple, rows))}
+
+    def funnel(self, *, batch_id: str | None = None) -> dict[str, int]:
+        """How far decisions came: a count for each step from "decided" to "rewarded" and "expired".
+
+        The last two are results that were settled (see `outcomes`).
+        """
+        table = decisions.c
+        idle = table.channel == DO_NOTHING.channel
+        parts_of = {
+            "decided": table.decision_id.is_not(None),
+            "do_nothing": idle,
+            "proposed": and_(~idle, table.status == PROPOSED),
+            "void": table.status == VOID,
+            "committed": and_(~idle, table.status == COMMITTED),
+            "sent": table.sent_at.is_not(None),
+            "bounced": table.bounced_at.is_not(None),
+            "dismissed": table.dismiss_reason.is_not(None),
+            "rewarded": outcomes.c.state == "rewarded",
+            "expired": outcomes.c.state == "expired",
+        }
+        both = decisions.outerjoin(outcomes, outcomes.c.decision_id == table.decision_id)
+        query = select(*(func.count().filter(which).label(name) for name, which in parts_of.items()))
+        query = query.select_from(both).where(*_conditions(batch_id=batch_id, hcp_id=None))
+        row = self._database.read(lambda it: it.execute(query).mappings().one())
+        return {name: int(row[name]) for name in parts_of}
+
+    def dismissals(self) -> dict[str, int]:
+        """How many rows of feedback dismissed a decision, by reason."""
+        query = select(feedback.c.dismiss_reason, func.count()).where(feedback.c.dismiss_reason != "")
+        rows = self._database.read(lambda it: it.execute(query.group_by(feedback.c.dismiss_reason)).all())
+        return {str(reason): int(count) for reason, count in sorted(map(tuple, rows))}
+
+    def forget(self, hcp_id: str, *, at: object = None) -> int:
+        """Take a person out of the log for good; gives how many decisions it held of it.
+
+        The rows stay for the totals, under random ids and whole days, without person, receipt, comment or
+        user, and no key leads back. What was decided for the person until then does not come back: appended
+        again it is not kept, and committed it is ``"forgotten"``.
+
+        Parameters
+        ----------
+        at : decisions made until this moment do not come back; by default until the last one the log holds
+        """
+        until = None if at is None else _moment(at)
+        count = self._database.write(lambda it: privacy.forget(it, hcp_id, at=until))
+        self._overwrite()
+        _logger.info("forgot an HCP with %d decisions", count)
+        return count
+
+    def retain(self, *, days: float, at: object) -> int:
+        """Take people out of decisions older than so many days, as `forget` does; gives how many there were.
+
+        Raises
+        ------
+        ArgumentError
+            If ``days`` is not a number above 0.
+        """
+        if not 0 < days < 1e6:
+            raise ArgumentError(f"days is {days!r}, expected a number above 0.")
+        before = _moment(at) - round(days * DAY)
+        count = self._database.write(lambda it: privacy.forget_before(it, before))
+        self._overwrite()
+        _logger.info("%d decisions were past retention", count)
+        return count
+
+    def _overwrite(self) -> None:
+        if not self._database.vacuum():
+            warnings.warn(
+                "What was forgotten is out of the log, but its journal could not be cleared while others "
+                "read; call forget again when they are done.",
+                NBAWarning,
+                stacklevel=3,
+            )
+
+    def _packed(self, receipts: Mapping[str, Receipt]) -> tuple[Part, dict[str, Packed]]:
+        """Receipts as bytes, made before the write lock is taken."""
+        made = list(receipts.values())
+        part = self._part or self._database.read(ledger.newest_part)
+        if part is None or not part.covers(made):
+            part = Part.of(made, before=part)
+        self._part = part
+        return part, {name: part.pack(receipt) for name, receipt in receipts.items()}
 
     def _receipts(self, *conditions: Any) -> list[Receipt]:
         table = decisions.c
-        query = select(table.receipt, table.receipt_sha256).where(*conditions)
-        query = query.order_by(table.decided_at, table.decision_id)
-        rows = self._transact(lambda connection: connection.execute(query).all())
-        altered = sum(fingerprint(text) != expected for text, expected in rows)
-        if altered:
-            raise LogError(
-                f"{altered} receipts do not have their SHA-256; the log was altered, restore a copy."
-            )
-        return [from_json(text) for text, _ in rows]
+        query = select(table.receipt, table.receipt_sha256, table.receipt_part).where(*conditions)
+        query = query.where(table.forgotten.is_(False)).order_by(table.decided_at, table.decision_id)
 
-    def _transact(self, work: Callable[[Connection], _Result], *, writes: bool = False) -> _Result:
-        """Do ``work`` in one transaction; try a few times where others hold the lock."""
-        for trial in range(1, _TRIES + 1):
-            try:
-                with self._engine.connect() as plain:
-                    connection = plain.execution_options(**{WRITES: writes})
-                    with connection.begin():
-                        return work(connection)
-            except OperationalError as error:
-                if not _is_lock(error) or trial == _TRIES:
-                    raise _as_log_error(error) from error
-                time.sleep(min(self._pause, 0.05 * trial))
-            except SQLAlchemyError as error:
-                raise _as_log_error(error) from error
-        raise LogError("The log was locked at every try.")  # pragma: no cover
+        def read(connection: Connection) -> tuple[list[Any], dict[int, bytes]]:
+            rows = list(connection.execute(query).all())
+            numbers = sorted({row.receipt_part for row in rows})
+            shared = select(parts.c.part, parts.c.content).where(parts.c.part.in_(numbers))
+            return rows, {row.part: row.content for row in connection.execute(shared)}
+
+        rows, shared = self._database.read(read)
+        return _unpacked(rows, shared)
+
+
+def _unpacked(rows: Sequence[Any], shared: Mapping[int, bytes]) -> list[Receipt]:
+    """Receipts of rows of (receipt, sha256, part); altered ones are refused."""
+    found: list[Receipt] = []
+    altered = 0
+    known: dict[int, Part] = {}
+    for body, sha256, number in rows:
+        try:
+            if number not in known:
+                known[number] = Part.from_bytes(bytes(shared[number]))
+            receipt, says = known[number].unpack(bytes(body))
+        except Exception:  # whatever altered bytes make of it
+            altered += 1
+            continue
+        altered += says != bytes(sha256)
+        found.append(receipt)
+    if altered:
+        raise LogError(f"{altered} receipts do not have their SHA-256; the log was altered, restore a copy.")
+    return found
 
 
 def _not_touched(rows: list[Row], engagement: Tables, *, at: int) -> list[Row]:
+    from nba.store.attribution import attribute  # brings compiled code that writing does not need
+    from nba.store.rows import as_columns
+
     committed = [row for row in rows if row["status"] == COMMITTED]
-    found = _attributed(committed, engagement, at=at)
+    interactions, channels = engagement.columns("interactions"), engagement.columns("channels")
+    found = attribute(as_columns(committed), interactions, channels, at=at)
     touched = {row["decision_id"] for row, ts in zip(committed, found.touched_at, strict=True) if ts != NEVER}
     return [row for row in rows if row["decision_id"] not in touched]
-
-
-def _attributed(rows: list[Row], engagement: Tables, *, at: int) -> Attributed:
-    from nba.store.attribution import attribute  # brings compiled code that writing does not need
-
-    interactions, channels = engagement.columns("interactions"), engagement.columns("channels")
-    return attribute(as_columns(rows), interactions, channels, at=at)
 
 
 def _moment(at: object) -> int:
@@ -325,19 +596,6 @@ def _moment(at: object) -> int:
     from nba.tables import as_moment  # brings pandas, which writing does not need
 
     return as_moment(at)
-
-
-def _is_lock(error: OperationalError) -> bool:
-    said = str(error.orig).lower()
-    return any(word in said for word in ("locked", "busy", "serializ", "deadlock"))
-
-
-def _as_log_error(error: SQLAlchemyError) -> LogError:
-    said = getattr(error, "orig", None) or type(error).__name__
-    return LogError(
-        f"The log cannot be read or written: {said}. Check that its database is there, unlocked and has "
-        "space; no decision was handed out."
-    )
 
 
 def _conditions(*, batch_id: str | None, hcp_id: str | None) -> list[Any]:

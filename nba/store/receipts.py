@@ -16,6 +16,10 @@ from nba.errors import ArgumentError, SelectionError
 _NAMES = tuple(part.name for part in fields(Receipt))
 _REASON_NAMES = tuple(part.name for part in fields(Reason))
 _TUPLE, _FLOAT = "$tuple", "$float"
+_AS_IS = {str, int, bool, type(None)}
+
+LONGEST = 200
+"""Letters of the longest id the tables take."""
 
 
 def to_json(receipt: Receipt) -> str:
@@ -28,29 +32,54 @@ def to_json(receipt: Receipt) -> str:
     ArgumentError
         If a field or fact is not a plain value.
     """
-    content = {name: _plain(getattr(receipt, name)) for name in _NAMES if name not in _SPECIAL}
-    content["action"] = list(receipt.action)
+    content = _head(receipt)
     content["eligible"] = [[*action, _plain(prob)] for action, prob in receipt.eligible]
     content["removed"] = [[*action, code] for action, code in receipt.removed]
-    content["reasons"] = [[_plain(getattr(why, name)) for name in _REASON_NAMES] for why in receipt.reasons]
-    content["waivers"] = list(receipt.waivers)
-    return json.dumps(content, separators=(",", ":"), allow_nan=False)
-
-
-_SPECIAL = {"action", "eligible", "removed", "reasons", "waivers"}
+    return _dumps(content)
 
 
 def from_json(text: str) -> Receipt:
     """The receipt that `to_json` wrote, equal in every bit."""
     content = json.loads(text)
+    return _from_head(
+        content,
+        eligible=tuple((Action(one, two), _value(prob)) for one, two, prob in content.pop("eligible")),
+        removed=tuple((Action(one, two), code) for one, two, code in content.pop("removed")),
+    )
+
+
+def to_head(receipt: Receipt) -> bytes:
+    """Everything of a receipt but its lists of actions, as `to_json` writes it."""
+    return _dumps(_head(receipt)).encode("ascii")
+
+
+def from_head(
+    head: bytes, *, eligible: tuple[tuple[Action, float], ...], removed: tuple[tuple[Action, str], ...]
+) -> Receipt:
+    """The receipt of a head and its lists of actions."""
+    return _from_head(json.loads(head), eligible=eligible, removed=removed)
+
+
+_SPECIAL = {"action", "eligible", "removed", "reasons", "waivers"}
+_dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def _head(receipt: Receipt) -> dict[str, Any]:
+    content = {name: _plain(getattr(receipt, name)) for name in _NAMES if name not in _SPECIAL}
+    content["action"] = list(receipt.action)
+    content["reasons"] = [[_plain(getattr(why, name)) for name in _REASON_NAMES] for why in receipt.reasons]
+    content["waivers"] = list(receipt.waivers)
+    return content
+
+
+def _from_head(content: dict[str, Any], **lists: Any) -> Receipt:
     special = {
         "action": Action(*content["action"]),
-        "eligible": tuple((Action(one, two), _value(prob)) for one, two, prob in content["eligible"]),
-        "removed": tuple((Action(one, two), code) for one, two, code in content["removed"]),
         "reasons": tuple(Reason(*map(_value, why)) for why in content["reasons"]),
         "waivers": tuple(content["waivers"]),
     }
-    return Receipt(**{name: _value(part) for name, part in content.items() if name not in special} | special)
+    plain = {name: _value(part) for name, part in content.items() if name not in special}
+    return Receipt(**plain | special | lists)
 
 
 def fingerprint(text: str) -> str:
@@ -75,6 +104,10 @@ def check_receipt(receipt: Receipt, *, place: int) -> None:
         raise ArgumentError(
             f"Receipt {place} has an id that is not plain text; check the tables it came from."
         )
+    if max(map(len, ids)) > LONGEST:
+        raise ArgumentError(
+            f"Receipt {place} has an id of more than {LONGEST} letters, which no database of ours keeps."
+        )
     if not receipt.decision_id.strip() or not receipt.hcp_id.strip():
         raise ArgumentError(f"Receipt {place} has a blank decision_id or hcp_id; every decision needs both.")
     moments = (receipt.decided_at, receipt.valid_until)
@@ -98,6 +131,9 @@ def _is_storable(text: str) -> bool:
 
 def _plain(value: Any) -> Any:
     """The same in JSON's own types; what JSON lacks is marked so that `_value` finds it again."""
+    kind = type(value)
+    if kind in _AS_IS or (kind is float and math.isfinite(value)):  # nearly all of a receipt
+        return value
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, str | bool | int):

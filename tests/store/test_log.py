@@ -21,8 +21,9 @@ HERE = str(Path(__file__).parent)
 
 
 @pytest.fixture
-def log(tmp_path):
-    return Log(tmp_path / "log.db")
+def log(database):
+    with Log(database) as opened:
+        yield opened
 
 
 def run(code: str, *args: str) -> subprocess.Popen:
@@ -238,17 +239,25 @@ def test_an_unknown_decision_is_refused_without_repeating_its_id(log):
     assert "HCP-SECRET" not in str(caught.value)
 
 
-def test_a_receipt_that_was_altered_in_the_file_is_refused(log, receipt, tmp_path):
+def test_a_receipt_that_was_altered_in_the_file_is_refused_whatever_byte_it_was(tmp_path, receipt):
+    log = Log(tmp_path / "log.db")
     log.append([receipt()])
-    with sqlite3.connect(tmp_path / "log.db") as direct:
-        direct.execute("update nba_decisions set receipt = replace(receipt, '0.7', '0.8')")
+    direct = sqlite3.connect(tmp_path / "log.db", isolation_level=None)
+    whole = direct.execute("select receipt from nba_decisions").fetchone()[0]
+
+    for place in range(len(whole)):
+        altered = bytearray(whole)
+        altered[place] ^= 1
+        direct.execute("update nba_decisions set receipt = ?", (bytes(altered),))
+        with pytest.raises(LogError, match="SHA-256"):
+            log.receipt("d1")
+    direct.execute("update nba_decisions set receipt = ?", (whole,))
     direct.close()
-
-    with pytest.raises(LogError, match="SHA-256"):
-        log.receipt("d1")
+    assert log.receipt("d1") == receipt()
 
 
-def test_messages_and_logging_hold_no_hcp(log, receipt, caplog, tmp_path):
+def test_messages_and_logging_hold_no_hcp(receipt, caplog, tmp_path):
+    log = Log(tmp_path / "log.db")
     caplog.set_level("DEBUG")
     log.commit([receipt("d1", hcp_id="HCP-SECRET")], recheck=lambda *_: ["withdrawn"])
     with sqlite3.connect(tmp_path / "log.db") as direct:
@@ -307,7 +316,7 @@ def test_a_full_disk_is_refused_and_what_was_acknowledged_stays(tmp_path, receip
 import resource
 from nba.errors import LogError
 log = Log(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
     log.append([make_receipt(f"d{p}") for p in range(2000)])
 except LogError:

@@ -10,7 +10,8 @@ import pytest
 
 from nba.errors import ArgumentError, LogError, NBAWarning
 from nba.store import Log
-from nba.store.schema import SCHEMA_VERSION, open_engine
+from nba.store.database import Database
+from nba.store.schema import SCHEMA_VERSION
 
 
 def mode_of(path) -> int:
@@ -46,11 +47,14 @@ def test_a_file_that_others_could_read_is_made_private_aloud(tmp_path):
 
 
 def test_transactions_are_journalled_and_synced_in_full(tmp_path):
-    engine = open_engine(tmp_path / "log.db", wait_seconds=1.0)
+    database = Database(tmp_path / "log.db", wait_seconds=1.0)
 
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    def setting(name):
+        return database.read(lambda connection: connection.exec_driver_sql(f"PRAGMA {name}").scalar())
+
+    assert setting("journal_mode") == "wal"
+    assert setting("synchronous") == 2
+    assert setting("secure_delete") == 1
 
 
 def test_a_path_and_a_url_are_the_same_log_wherever_the_process_goes(tmp_path, receipt, monkeypatch):
