@@ -79,16 +79,14 @@ class Why:
         _check_same(acting, found[0])
         return Parts(acting, *found)
 
-    def reasons(self, receipts: Sequence[Receipt], *, book: explain.Book) -> list[tuple[Any, ...]]:
-        """The reasons of decisions that act, as for head office, in a book's words."""
-        parts, names = self.parts(receipts), Names.of(self.known.tables, book=book)
-        return [
-            explain.reasons(
-                parts.contributions, i, evidence=parts.evidence[i], audience="hq", book=book,
-                names=names.names(receipt.action),
-            )
-            for i, receipt in enumerate(parts.receipts)
-        ]  # fmt: skip
+    def reworded(self, receipt: Receipt, *, book: explain.Book) -> Receipt:
+        """The same decision with its reasons in another book's words."""
+        parts = self.parts([receipt])
+        names = Names.of(self.known.tables, book=book).names(receipt.action)
+        reasons = explain.reasons(
+            parts.contributions, 0, evidence=parts.evidence[0], audience="hq", book=book, names=names
+        )
+        return replace(receipt, reasons=reasons, book=book.digest)
 
     def contrast(
         self, receipt: Receipt, other: Action | None = None, *, book: explain.Book | None = None

@@ -13,8 +13,8 @@ from nba.explain import dates
 from nba.explain.confidence import DOTS, Band, Reference, band, comparison
 from nba.explain.considered import RANKED_LOWER, Considered, alternatives, facts_in_words, in_words
 from nba.explain.contrast import Contrast
-from nba.explain.inert import inert
-from nba.explain.page import fragment, page
+from nba.explain.inert import escape_markdown, inert
+from nba.explain.page import check_address, fragment, page
 from nba.explain.points import Points, explained_points
 from nba.explain.reasons import Audience, Selection, check_audience, in_order, select
 from nba.explain.wording import Book, load_book
@@ -70,6 +70,7 @@ class RepCard:
     also_considered : (channel, what stood against it)
     would_change : without which reason another action would come first
     checks : what was checked: consent, contacts, approval
+    feedback : (code, words, what it teaches) of each reason for a dismissal, from the closed list
     details : None for reps
     book : the template book it was written with; in ``to_dict`` its language, version and digest
     """
@@ -97,6 +98,7 @@ class RepCard:
     also_considered: tuple[tuple[str, str], ...] = ()
     would_change: str = ""
     checks: tuple[str, ...] = ()
+    feedback: tuple[tuple[str, str, str], ...] = ()
     details: Details | None = None
     book: Book = field(default_factory=load_book, repr=False, compare=False)
 
@@ -113,9 +115,27 @@ class RepCard:
         plain["book"] = {name: getattr(self.book, name) for name in ("language", "version", "digest")}
         return {name: value for name, value in plain.items() if value not in ("", [], None)}
 
-    def to_html(self) -> str:
-        """The card as one self-contained page: no script, no network, everything escaped."""
-        return page(self, book=self.book)
+    @property
+    def markdown(self) -> str:
+        """The card as markdown; text from tables cannot be read as markup."""
+        return "\n".join(_markdown(self, self.book))
+
+    def to_html(self, *, respond_to: str = "") -> str:
+        """The card as one self-contained page: no script, no network, everything escaped.
+
+        Parameters
+        ----------
+        respond_to : an https address of yours that takes the rep's answer as a POST of decision_id, response
+            and dismiss_reason. Without it the answers are boxes to tick on paper; nothing is ever sent
+            unless a person presses a button
+
+        Raises
+        ------
+        ArgumentError
+            The address is not https (or http on this machine).
+        """
+        check_address(respond_to)
+        return page(self, book=self.book, respond_to=respond_to)
 
     def _repr_html_(self) -> str:
         return fragment(self, book=self.book)
@@ -135,6 +155,7 @@ def build_card(
     recent: Sequence[tuple[int, str]] = (),
     also_considered: Sequence[Considered] | None = None,
     contrast: Contrast | None = None,
+    dismiss_reasons: Mapping[str, str] | None = None,
     timezone: str = "UTC",
     reference: Reference | None = None,
     audience: Audience = "rep",
@@ -153,6 +174,8 @@ def build_card(
     recent : (int seconds UTC, what) of human engagements, in any order
     also_considered : alternatives; by default the runner-up and the channels ruled out as a whole
     contrast : the gap to the runner-up; without it the runner-up only "ranks lower"
+    dismiss_reasons : the closed list of reasons for a dismissal, and what a learner makes of each:
+        "negative", "censored", "data_error" or "safety". With it the card has a form for the rep's answer
     timezone : IANA name of the HCP's zone, in which dates are written
     reference : the usual response rate to compare with
     audience : "rep" gives no number that was computed and nothing hidden; "hq" adds ``details``
@@ -186,8 +209,8 @@ def build_card(
         hcp=inert(hcp.get("name")) or inert(receipt.hcp_id),
         specialty=inert(hcp.get("specialty")),
         title=inert(content.get("title")),
-        document=_document(receipt, content),
-        expires=_expires(content, tz, book),
+        document=document_of(receipt, content),
+        expires=expires_of(content, tz, book),
         slot=_slot(known.get("best_slot"), book),
         valid_until=_valid_until(receipt, tz, book),
         confidence=band(receipt, reference=reference),
@@ -202,6 +225,7 @@ def build_card(
         also_considered=_also(others, contrast, receipt, book),
         would_change=_would_change(contrast, book),
         checks=_checks(receipt, channel, tz, book),
+        feedback=_feedback(receipt, dismiss_reasons or {}, book),
         details=_details(receipt, chosen, contrast, book) if audience == "hq" else None,
         book=book,
     )
@@ -222,7 +246,8 @@ def _headline(key: str, channel: str, book: Book) -> str:
     return book.phrase("do", key) or book.phrase("do", "other", channel=channel)
 
 
-def _document(receipt: Receipt, content: Mapping[str, Any]) -> str:
+def document_of(receipt: Receipt, content: Mapping[str, Any]) -> str:
+    """Number and version of the content: "PM-US-0412 v3"."""
     number = inert(content.get("document_number")) or inert(receipt.document_number)
     version = inert(content.get("version")) or inert(receipt.version)
     if not number:
@@ -230,7 +255,13 @@ def _document(receipt: Receipt, content: Mapping[str, Any]) -> str:
     return " ".join(filter(None, (number, version if version[:1] in "vV" else f"v{version}")))
 
 
-def _expires(content: Mapping[str, Any], tz: tzinfo, book: Book) -> str:
+def approval_of(receipt: Receipt, book: Book) -> str:
+    """The stamp of approved content; "" where approval was not checked."""
+    return book.phrase("stamp", "approved") if "approved" in receipt.facts else ""
+
+
+def expires_of(content: Mapping[str, Any], tz: tzinfo, book: Book) -> str:
+    """Until when the content may be used."""
     moment = content.get("expiry")
     if moment is None or not dates.is_moment(moment):
         return ""
@@ -320,8 +351,7 @@ def _checks(receipt: Receipt, channel: str, tz: tzinfo, book: Book) -> tuple[str
             found.append(book.phrase("stamp", "contacts", **counts))
         if {"last_days_ago", "gap_days"} <= counts.keys():
             found.append(book.phrase("stamp", "gap", **counts))
-    if "approved" in receipt.facts:
-        found.append(book.phrase("stamp", "approved"))
+    found += filter(None, [approval_of(receipt, book)])
     return tuple(line[:1].upper() + line[1:] for line in found)
 
 
@@ -341,6 +371,15 @@ def _also(
 
 def _would_change(found: Contrast | None, book: Book) -> str:
     return "" if found is None else found.turning(book=book)
+
+
+def _feedback(receipt: Receipt, reasons: Mapping[str, str], book: Book) -> tuple[tuple[str, str, str], ...]:
+    if receipt.action == DO_NOTHING:
+        return ()
+    return tuple(
+        (code, book.phrase("dismiss", code) or inert(code), book.phrase("teaches", meaning))
+        for code, meaning in reasons.items()
+    )
 
 
 def _details(receipt: Receipt, chosen: Selection, found: Contrast | None, book: Book) -> Details:
@@ -389,6 +428,33 @@ def _lines(card: RepCard, book: Book) -> Iterator[str]:
     if card.details is not None:
         yield from _detail_lines(card.details, book)
     yield f"{heading['id']} {card.decision_id}"
+
+
+def _markdown(card: RepCard, book: Book) -> Iterator[str]:
+    heading, plain = book.phrases["heading"], escape_markdown
+    yield f"# {plain(card.headline)} · {plain(card.hcp)}"
+    quoted = f"“{card.title}”" if card.title else ""
+    for parts in ((quoted, card.document, card.expires), (card.slot, card.valid_until),
+                  (_level(card, book), card.comparison, card.basis)):  # fmt: skip
+        if any(parts):
+            yield "\n" + plain(" · ".join(filter(None, parts)))
+    blocks = (
+        ("why", card.why), ("watch", card.watch), ("notes", card.notes),
+        ("interests", [book.phrase("line", "interest", topic=t, count=n) for t, n in card.interests]),
+        ("recent", [f"{day}: {what}" for day, what in card.recent]),
+        ("next_question", [card.next_question] if card.next_question else []),
+        ("also_considered", [f"{name}: {why}" for name, why in card.also_considered]),
+        ("would_change", [card.would_change] if card.would_change else []),
+        ("checks", card.checks),
+    )  # fmt: skip
+    for name, lines in blocks:
+        if lines:
+            yield f"\n## {heading[name]}\n"
+            yield from (f"- {plain(line)}" for line in lines)
+    if card.details is not None:
+        yield f"\n## {heading['points']}\n"
+        yield from (f"- {plain(what)}: {plain(much)}" for what, much in point_rows(card.details, book))
+    yield f"\n{plain(heading['id'])} {plain(card.decision_id)}"
 
 
 def _detail_lines(details: Details, book: Book) -> Iterator[str]:

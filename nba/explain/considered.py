@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,13 +37,12 @@ def alternatives(receipt: Receipt, *, most: int = 2) -> tuple[Considered, ...]:
     A channel ruled out is given the code that removed most of its actions; ties by name.
     """
     ruled_out = _ruled_out(receipt)
-    others = [
-        (prob, action)
-        for action, prob in receipt.eligible
-        if action != DO_NOTHING and action.channel != receipt.action.channel and prob > 0.0
-    ]
-    others.sort(key=lambda pair: (-pair[0], pair[1]))
-    runner_up = [Considered(others[0][1].channel, RANKED_LOWER)] if others else []
+    not_meant = (DO_NOTHING.channel, receipt.action.channel)
+    others = (
+        (-prob, action) for action, prob in receipt.eligible if action.channel not in not_meant and prob
+    )
+    best = min(others, default=None)
+    runner_up = [Considered(best[1].channel, RANKED_LOWER)] if best else []
     return tuple([*runner_up, *ruled_out][:most])
 
 
@@ -98,12 +97,9 @@ def _places(pattern: str) -> set[str]:
 
 def _ruled_out(receipt: Receipt) -> list[Considered]:
     open_channels = {action.channel for action, _ in receipt.eligible} | {receipt.action.channel}
-    codes: dict[str, Counter[str]] = defaultdict(Counter)
-    for action, code in receipt.removed:
-        if action.channel not in open_channels:
-            codes[action.channel][code] += 1
-    return [Considered(channel, _commonest(codes[channel])) for channel in sorted(codes)]
-
-
-def _commonest(counts: Counter[str]) -> str:
-    return min(counts, key=lambda code: (-counts[code], code))
+    counts = Counter((action.channel, code) for action, code in receipt.removed)
+    commonest: dict[str, tuple[int, str]] = {}
+    for (channel, code), n in counts.items():
+        if channel not in open_channels:
+            commonest[channel] = min(commonest.get(channel, (0, "")), (-n, code))
+    return [Considered(channel, commonest[channel][1]) for channel in sorted(commonest)]

@@ -51,7 +51,7 @@ def is_moment(moment: Any) -> bool:
     return 0 < seconds < _YEAR_9999  # leaves out both NEVER and FOREVER
 
 
-def date(moment: int, *, tz: tzinfo, book: Book) -> str:
+def date(moment: int, *, tz: tzinfo = UTC, book: Book) -> str:
     """A moment as a date, with the book's names of months whatever the machine's language.
 
     Examples

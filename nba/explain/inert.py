@@ -52,6 +52,17 @@ def shorten(line: str, *, longest: int) -> str:
     return line[: max(longest - 1, 0)].rstrip() + "…"
 
 
+def escape_markdown(text: str) -> str:
+    """Text that markdown shows as it is written.
+
+    Examples
+    --------
+    >>> escape_markdown("[x](http://y) <b>")
+    '\\\\[x\\\\]\\\\(http://y\\\\) \\\\<b\\\\>'
+    """
+    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+-!|~&" else char for char in text)
+
+
 def _seen(char: str) -> str:
     category = unicodedata.category(char)
     if category in _SPACES or char in "\t\n\r\v\f\x85":

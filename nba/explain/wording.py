@@ -24,7 +24,8 @@ _IN_TEMPLATES = {"label", "Label", "count", "of", "days", "window"}
 _ABOUT = {"count", "of", "days", "match", "flag"}
 _SECTIONS = (
     "window", "span", "heading", "do", "channel", "line", "band", "comparison", "population", "note", "stamp",
-    "considered", "contrast", "number",
+    "considered", "contrast", "number", "outcome", "friction", "insight", "sheet", "feedback", "dismiss",
+    "teaches",
 )  # fmt: skip
 
 
