@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nba import artifact, explain, guardrails
-from nba.contracts import DO_NOTHING, Candidates, Columns, Guardrail, Receipt
+from nba.cards import Audience, Cards
+from nba.contracts import DO_NOTHING, Action, Candidates, Columns, Guardrail, Receipt
 from nba.decision import Known, batch_id
-from nba.errors import UnknownHCPError
-from nba.history.measures import latest_engagements, topic_interests
+from nba.errors import ArgumentError, UnknownHCPError
 from nba.tables import check_table, rows_from_records
 from nba.why import Why
 
@@ -84,27 +85,73 @@ class Plan:
         """All receipts, sorted by HCP."""
         return self._receipts
 
-    def card(self, hcp_id: str, *, audience: Literal["rep", "hq"] = "rep") -> explain.RepCard:
-        """What the rep sees: what to do, why, what to watch; ``audience="hq"`` adds the numbers."""
-        receipt = self.receipt(hcp_id)
-        tables = self._known.tables
-        content = tables.columns("content")
-        person = _row(tables.columns("hcps"), "hcp_id", hcp_id)
-        mine = self._history(hcp_id)
-        topics = dict(zip(content["content_id"], content["topic"], strict=True))
-        interests = topic_interests(topics, mine, at=self.at)
-        rate = self.references.get(receipt.action.channel)
-        return explain.build_card(
-            receipt,
-            content=_row(content, "content_id", receipt.action.content),
-            hcp={"specialty": person.get("specialty", "")},
-            interests=[(facet.name.replace("_", " "), int(facet.n)) for facet in interests],
-            recent=[_said(mine, content, i) for i in latest_engagements(mine, at=self.at)],
-            also_considered=self._considered.get(hcp_id),
-            timezone=person.get("timezone") or "UTC",
-            reference=None if rate is None else explain.Reference(rate, population="channel"),
-            audience=audience,
+    def card(
+        self, hcp_id: str, *, audience: Audience = "rep", language: str = "en", contrast: bool | None = None
+    ) -> explain.RepCard:
+        """What the rep sees: what to do, why, what to watch.
+
+        Parameters
+        ----------
+        audience : "hq" adds the numbers: exact log-odds, percentage points, the gap to the runner-up
+        language : of a shipped template book, "en" or "de"
+        contrast : say what decided against the runner-up; by default for "hq" alone, as it costs another score
+        """
+        compare = audience == "hq" if contrast is None else contrast
+        return self.cards.card(
+            self.receipt(hcp_id), audience=audience, language=language, contrast=compare
         )
+
+    def brief(self, hcp_id: str, *, language: str = "en") -> explain.Brief:
+        """What to know about an HCP before a conversation: topics, latest engagements, friction, limits."""
+        return self.cards.brief(self.receipt(hcp_id), language=language)
+
+    def insights(self, *, language: str = "en") -> tuple[explain.Insight, ...]:
+        """What is worth telling of HCPs without suggesting an action."""
+        return self.cards.insights(self._receipts, language=language)
+
+    def contrast(
+        self, hcp_id: str, other: Action | tuple[str, str] | None = None, *, audience: Audience = "rep"
+    ) -> explain.Contrast | None:
+        """Why this action and not another eligible one, by default the runner-up; None where none is left.
+
+        The gap in priority, term by term, the propensity's part by reasons; a rep gets signs alone.
+        """
+        wanted = None if other is None else Action(*other)
+        found = self._asked_why().contrast(self.receipt(hcp_id), wanted)
+        return None if found is None else explain.for_audience(found, audience)
+
+    def why_not(self, hcp_id: str, action: Action | tuple[str, str], *, language: str = "en") -> str:
+        """What stood against an action: the rule that removed it with its facts, or what weighed against it.
+
+        Raises
+        ------
+        ArgumentError
+            If the action was no candidate for this HCP.
+        """
+        return self.cards.why_not(self.receipt(hcp_id), Action(*action), language=language)
+
+    def sheet(
+        self,
+        *,
+        territory: str | None = None,
+        audience: Audience = "rep",
+        language: str = "en",
+        contrast: bool = False,
+    ) -> explain.Sheet:
+        """The cards of all HCPs (or one territory's) with a suggestion on one page, best first."""
+        return self.cards.sheet(
+            self._receipts, territory=territory, audience=audience, language=language, contrast=contrast
+        )
+
+    @cached_property
+    def cards(self) -> Cards:
+        """What writes cards, briefs and sheets."""
+        return Cards(self.at, self._known, self._why, self.references, self._considered)
+
+    def _asked_why(self) -> Why:
+        if self._why is None:
+            raise ArgumentError("This plan came without its model; take it from recommend() or decide().")
+        return self._why
 
     def funnel(self) -> guardrails.Funnel:
         """What each guardrail removed, over all HCPs."""
@@ -157,7 +204,7 @@ class Plan:
         if acting:
             (folder / "cards").mkdir(exist_ok=True)
         for number, hcp_id in enumerate(acting, start=1):
-            card = self[hcp_id]
+            card = self.card(hcp_id, contrast=True)
             (folder / "cards" / f"card_{number}.html").write_text(card.to_html(), encoding="utf-8")
             (folder / "cards" / f"card_{number}.txt").write_text(card.text + "\n", encoding="utf-8")
         return folder
@@ -204,13 +251,6 @@ class Plan:
         funnel = guardrails.funnel(candidates, verdicts)
         row = {hcp: i for i, hcp in enumerate(hcps)}
         return [funnel.reason(row[r.hcp_id], actions.index(r.action)) for r in receipts]
-
-    def _history(self, hcp_id: str) -> Columns:
-        interactions = self._known.tables.columns("interactions")
-        ids = interactions["hcp_id"]
-        lo, hi = np.searchsorted(ids, hcp_id, side="left"), np.searchsorted(ids, hcp_id, side="right")
-        names = ("ts", "recorded_at", "engaged", "content_id", "channel", "outcome")
-        return {name: interactions[name][lo:hi] for name in names}
 
 
 CONSENT = guardrails.Consent().code
@@ -268,16 +308,3 @@ def _consent_columns(consent: Any) -> Columns:
         return consent
     return check_table(consent, "consent")
 
-
-def _row(table: Columns, key: str, value: str) -> dict[str, Any]:
-    """One row of a table as plain values; empty where there is none."""
-    place = np.flatnonzero(table[key] == value)
-    return {name: table[name][place[0]] for name in table} if len(place) else {}
-
-
-def _said(mine: Columns, content: Columns, i: int) -> tuple[int, str]:
-    """When an engagement was, and what: "approved email: clicked ..."."""
-    title = _row(content, "content_id", mine["content_id"][i]).get("title", "")
-    channel = explain.channel_name(mine["channel"][i], book=explain.load_book())
-    said = f"{channel}: {mine['outcome'][i]}"
-    return int(mine["ts"][i]), f"{said} “{title}”" if title else said

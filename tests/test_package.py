@@ -38,7 +38,7 @@ HEAVY = (
 LIGHT_ROOMS = ("errors", "contracts", "tables", "artifact", "guardrails", "policies", "explain", "evaluation")
 COMPILED_ROOMS = ("history", "features", "models")
 LOGGING_ROOMS = ("store",)
-UPPER_ROOMS = ("decision", "why", "plan", "assess", "recommender", "simulate", "mlflow", "testing")
+UPPER_ROOMS = ("decision", "why", "cards", "plan", "assess", "recommender", "simulate", "mlflow", "testing")
 ALLOWED = {
     LIGHT_ROOMS: set(),
     COMPILED_ROOMS: {"numba", "scipy"},
