@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,13 +65,19 @@ class Funnel:
 
         Combinations that never were candidates are not among them.
         """
-        found = ((k, self.reason(row, k)) for k in np.flatnonzero(self.step[row]).tolist())
+        steps, reasons = self.step[row], self._reasons
+        at = np.flatnonzero(steps)
+        found = zip(at.tolist(), map(reasons.__getitem__, steps[at].tolist()), strict=True)
         return tuple((k, reason) for k, reason in found if reason != NOT_A_CANDIDATE)
 
     def reason(self, row: int, action: int) -> str:
         """Why one candidate is not eligible: the first rule's reason; "" where it is eligible."""
-        step = int(self.step[row, action])
-        return self.steps[step - 1].reason if step else ""
+        return self._reasons[self.step[row, action]]
+
+    @cached_property
+    def _reasons(self) -> tuple[str, ...]:
+        """What a number in ``step`` says; "" for eligible."""
+        return ("", *(step.reason for step in self.steps))
 
     def to_frame(self) -> pd.DataFrame:
         """A row a step: rule, reason, removed, and how many combinations are left after it."""
