@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from nba.contracts import Columns, Context, Guardrail, Verdict
-from nba.errors import CheckError
+from nba.errors import CheckError, NBAError
 from nba.guardrails import check_all
-from nba.testing.worlds import World, random_world
+from nba.testing.worlds import World, locked, random_world
 
 TABLES = ("consent", "labels", "reps", "states", "values")
 
@@ -100,13 +98,18 @@ def _codes(verdict: Verdict) -> list[tuple[int, str]]:
 
 def _verdict(rule: Guardrail, world: World) -> Verdict:
     """The rule's verdict, and that it fits the candidates and leaves them untouched."""
-    before = copy.deepcopy(world)
-    (verdict,) = check_all([rule], candidates=world.candidates, context=world.context)
-    if not isinstance(verdict, Verdict):
-        raise _fault(rule, f"check() gave a {type(verdict).__name__}", "return a Verdict")
-    if not _same(before, world):
-        raise _fault(rule, "check() changed what it was given", "copy before you write into an array")
+    asked, context = locked(world)
+    try:
+        (verdict,) = check_all([rule], candidates=asked, context=context)
+    except (ValueError, TypeError) as error:
+        if isinstance(error, NBAError) or not _is_write(str(error)):
+            raise
+        raise _fault(rule, "check() changed what it was given", "copy before you write") from error
     return verdict
+
+
+def _is_write(message: str) -> bool:
+    return "read-only" in message or "does not support item assignment" in message
 
 
 def _check_words(rule: Guardrail, verdict: Verdict) -> None:
@@ -164,7 +167,12 @@ def _check_orders(rule: Guardrail, world: World, verdict: Verdict) -> None:
 def _check_edges(rule: Guardrail) -> None:
     """Tables missing, no touches, no HCPs, no content: a verdict all the same."""
     for name in TABLES:
-        _verdict(rule, random_world(0, without=(name,)))
+        try:
+            _verdict(rule, random_world(0, without=(name,)))
+        except (LookupError, TypeError, AttributeError) as error:
+            found = f"without the table {name!r} it raised {type(error).__name__}"
+            todo = "decide what holds then, and say so in Verdict.note"
+            raise _fault(rule, found, todo) from error
     bare = _verdict(rule, random_world(0, without=TABLES, touches=0))
     _verdict(rule, random_world(0, hcps=0))
     _verdict(rule, random_world(0, contents=0))
@@ -235,21 +243,6 @@ def _agree(one: Verdict, other: Verdict) -> bool:
 def _facts(verdict: Verdict, row: int) -> str:
     """All facts about an HCP as one text, in which a missing number equals itself."""
     return repr([verdict.fact(row, k) for k in range(verdict.reason.shape[1])])
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether two nests of arrays, mappings and plain values are equal, to the bit."""
-    if isinstance(one, np.ndarray):
-        if one.dtype == object:
-            return bool(one.tolist() == other.tolist())
-        return bool(one.dtype == other.dtype) and one.tobytes() == other.tobytes()
-    if isinstance(one, Mapping):
-        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
-    if isinstance(one, tuple | list):
-        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
-    if hasattr(one, "__dataclass_fields__"):
-        return _same(vars(one), vars(other))
-    return bool(one == other)
 
 
 def _fault(rule: Guardrail, found: str, todo: str) -> CheckError:

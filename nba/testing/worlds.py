@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,6 +84,33 @@ def random_world(
     valid_until = AT + int(dice.pick(2 * 3_600, 6 * 3_600, DAY, 3 * DAY, 7 * DAY, 14 * DAY))
     asked = Candidates(np.array(ids, dtype=object), (DO_NOTHING, *actions), allowed, AT, valid_until)
     return World(asked, context)
+
+
+def locked(world: World) -> World:
+    """The same world, in which nothing can be written; the arrays are shared, not copied."""
+    asked, context = world
+    return World(
+        replace(asked, hcps=_locked(asked.hcps), allowed=_locked(asked.allowed)),
+        replace(
+            context,
+            hcps=_sealed(context.hcps),
+            content=_sealed(context.content),
+            channels=_sealed(context.channels),
+            consent=None if context.consent is None else _sealed(context.consent),
+            touches=_sealed(context.touches),
+            tables=MappingProxyType({name: _sealed(table) for name, table in context.tables.items()}),
+        ),
+    )
+
+
+def _sealed(table: Columns) -> Columns:
+    return MappingProxyType({name: _locked(values) for name, values in table.items()})
+
+
+def _locked(values: NDArray[Any]) -> NDArray[Any]:
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 class _Dice:
@@ -200,7 +229,7 @@ def _touch(dice: _Dice, hcps: int, contents: int) -> dict[str, Any]:
     return {
         "row": int(dice.rng.integers(hcps)),
         "ts": dice.pick(dice.moment(-60, 0), dice.moment(-1, 0), dice.day(-20, 0) + AT % DAY) - 1,
-        "channel": dice.pick(*CHANNELS),
+        "channel": dice.pick(*CHANNELS, "approved_email", "approved_email"),
         "content_id": dice.pick("", f"c{int(dice.rng.integers(contents + 1))}", "c0", "c1"),
         "product_id": "" if pending else dice.pick("", "", *_PRODUCTS),
         "pending": pending,

@@ -51,6 +51,8 @@ CONTENT = {
     "expiry": FOREVER,
     "country": (),
     "supersedes": "",
+    "topic": "",
+    "indication": "",
 }
 CONSENT = {
     "hcp_id": "h0",

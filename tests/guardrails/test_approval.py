@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import Plain
 
 from nba.contracts import FOREVER, NEVER
 from nba.guardrails import Approved
+from nba.testing import check_guardrail, random_world
 
 TIMES = {"at": 10, "valid_until": 20}
 CONTENT = st.fixed_dictionaries(
@@ -152,3 +155,46 @@ def test_the_card_is_told_the_expiry(build):
     verdict = Approved().check(*build(actions=[("email", "a"), ("email", "b")], content=rows, **TIMES))
 
     assert [verdict.fact(0, k)["expiry"] for k in range(3)] == [-1, 99, -1]
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_approved_equals_reading_whole_tables_one_by_one(reasons, seed):
+    world = random_world(seed)
+    plain = Plain(world)
+
+    assert reasons(Approved(), world) == plain.answers(plain.approved)
+
+
+def library(build, *rows, **columns):
+    candidates, context = build(actions=[("email", row["content_id"]) for row in rows], content=rows)
+    for name, values in columns.items():
+        context.content[name] = np.empty(len(rows), dtype=object)
+        context.content[name][:] = values
+    return candidates, context
+
+
+def test_a_variant_needs_an_approval_of_its_own(build, reasons):
+    rows = [{"content_id": "a", "document_number": "D"}, {"content_id": "b", "document_number": "D"}]
+    own = [rows[0], {"content_id": "b", "document_number": "D-b"}]
+
+    assert reasons(Approved(), library(build, *rows, family_id=["a", "a"])) == [["", "", "no_own_approval"]]
+    assert reasons(Approved(), library(build, *own, family_id=["a", "a"])) == [["", "", ""]]
+
+
+def test_a_module_that_is_not_approved_takes_its_content_along(build, reasons):
+    rows = [{"content_id": "a"}, {"content_id": "b", "approval_status": "staged"}, {"content_id": "c"}]
+    world = library(build, *rows, module_ids=[("b",), (), ("ghost",)])
+
+    assert reasons(Approved(), world) == [["", "module_not_approved", "not_approved", "module_not_approved"]]
+
+
+def test_content_speaks_the_hcps_language_where_both_are_known(build, reasons):
+    candidates, context = library(build, {"content_id": "a"}, {"content_id": "b"}, language=["de", "en"])
+    context.hcps["language"] = np.array(["en"], dtype=object)
+
+    assert reasons(Approved(), (candidates, context)) == [["", "other_language", ""]]
+
+
+def test_it_holds_what_every_guardrail_has_to():
+    assert check_guardrail(Approved(), seeds=4).removed["superseded"] > 0

@@ -7,13 +7,38 @@ import json
 import pytest
 
 from nba.errors import ArgumentError
-from nba.guardrails import Approved, Consent, FrequencyCap, MinimumGap, from_dict
+from nba.guardrails import (
+    Access,
+    Approved,
+    Consent,
+    ConsentCapture,
+    EducationalFloor,
+    FrequencyCap,
+    MinimumGap,
+    OneProductADay,
+    OnLabel,
+    Paused,
+    QuietHours,
+    RepeatGap,
+    Routing,
+    from_dict,
+)
 
 RULES = [
     Approved(),
     Consent(country_default={"US": "opt_in_not_required", "DE": "never"}),
     FrequencyCap(3, days=7, channel="email"),
     MinimumGap(days=2.5),
+    Access(visits=["rep_visit"], calls=[], limited_days=45),
+    ConsentCapture(content_type="opt_in_form"),
+    EducationalFloor(0.3, days=90),
+    OnLabel(),
+    OneProductADay(),
+    OneProductADay(contradictory=[("B", "A"), ("A", "C")]),
+    Paused(states=["paused", "on_leave"], channel="phone"),
+    QuietHours(start=19.25, end=8, weekend=False),
+    RepeatGap(14, by="message"),
+    Routing(senders=False),
 ]
 
 
