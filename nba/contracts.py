@@ -257,12 +257,15 @@ class Scores:
     spread : (n, K) standard deviation of the margin; 0 for DO_NOTHING
     n : (K,) training rows of the pair
     prior_only : (K,) True where the pair had no training row of its own
+    slope : (n, K) how much the priority grows with the propensity (value, lever and whatever else is
+        multiplied); None where it is not known, and policies then take costs for nothing
     """
 
     margin: Floats
     spread: Floats
     n: Floats
     prior_only: Bools
+    slope: Floats | None = None
 
     @property
     def propensity(self) -> Floats:
@@ -387,6 +390,14 @@ class Receipt:
     waivers: tuple[str, ...] = ()
     book: str = ""
     """SHA-256 of the template book that worded the reasons."""
+    arm_prob: float = 1.0
+    """How likely the HCP was to be in its arm (``holdout``); arm_prob * selection_prob is both together."""
+    group: str = ""
+    """The capacity group it was drawn in, "" where it was drawn alone: replay and cluster by it."""
+    prices: tuple[tuple[str, float, float], ...] = ()
+    """For each scarce thing in reach: its name, the price of a unit, and the share kept of what was wanted."""
+    trigger: str = ""
+    """The event that asked for this decision; "" is none."""
 
 
 OutcomeState = Literal["pending", "rewarded", "expired", "censored", "void"]
