@@ -538,11 +538,14 @@ class Log:
     def _packed(self, receipts: Mapping[str, Receipt]) -> tuple[Part, dict[str, Packed]]:
         """Receipts as bytes, made before the write lock is taken."""
         made = list(receipts.values())
-        part = self._part or self._database.read(ledger.newest_part)
-        if part is None or not part.covers(made):
+        part = self._part or self._database.read(ledger.newest_part) or Part.of(made)
+        try:
+            packed = {name: part.pack(receipt) for name, receipt in receipts.items()}
+        except KeyError:  # an action or code that the last batches did not name
             part = Part.of(made, before=part)
+            packed = {name: part.pack(receipt) for name, receipt in receipts.items()}
         self._part = part
-        return part, {name: part.pack(receipt) for name, receipt in receipts.items()}
+        return part, packed
 
     def _receipts(self, *conditions: Any) -> list[Receipt]:
         table = decisions.c

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 
 from nba.errors import LogError
-from nba.store.ledger import number_of
+from nba.store.ledger import insert_rows, number_of
 from nba.store.packing import Part
 from nba.store.receipts import fingerprint, from_json
 from nba.store.rows import as_row
@@ -71,7 +71,7 @@ def _move(connection: Connection, rows: Sequence[Any]) -> None:
         | {"status": row.status, "void_reason": row.void_reason, "rechecked": bool(row.rechecked)}
         for receipt, row in zip(receipts, rows, strict=True)
     ]
-    connection.execute(insert(decisions), made)
+    insert_rows(connection, made)
 
 
 _STEPS: dict[int, Callable[[Connection], None]] = {1: _from_1}

@@ -46,7 +46,7 @@ class Part:
     sample: bytes
     _place: dict[tuple[str, str], int] = field(init=False, repr=False, compare=False)
     _code: dict[str, int] = field(init=False, repr=False, compare=False)
-    _seen: dict[Actions, tuple[bytes, bytes]] = field(
+    _seen: dict[tuple[Any, ...], tuple[bytes, bytes]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
 
@@ -86,32 +86,29 @@ class Part:
         }
         return zlib.compress(json.dumps(plain, separators=(",", ":"), sort_keys=True).encode("ascii"), 9)
 
-    def covers(self, receipts: Sequence[Receipt]) -> bool:
-        """Whether every action and code of these receipts is named here."""
-        return all(
-            all(action in self._place for action, _ in receipt.eligible)
-            and all(action in self._place and code in self._code for action, code in receipt.removed)
-            for receipt in receipts
-        )
-
     def pack(self, receipt: Receipt) -> Packed:
-        """A receipt as bytes; :meth:`unpack` gives it back equal in every bit."""
-        probs = [prob.item() if isinstance(prob, np.generic) else prob for _, prob in receipt.eligible]
-        if any(type(prob) is not float for prob in probs):
+        """A receipt as bytes; :meth:`unpack` gives it back equal in every bit.
+
+        Raises
+        ------
+        KeyError
+            If it names an action or a code that is not of this part.
+        """
+        eligible, probs = tuple(zip(*receipt.eligible, strict=True)) or ((), ())
+        gone, codes = tuple(zip(*receipt.removed, strict=True)) or ((), ())
+        if not {float, np.float64}.issuperset(map(type, probs)):
             text = to_json(receipt).encode("ascii")  # rare: a probability that is a whole number, or none
             return Packed(_WHOLE + zlib.compress(text, _LEVEL), hashlib.sha256(text).digest())
         head = to_head(receipt)
-        names, places = self._of_actions(tuple(action for action, _ in receipt.eligible))
-        removed, gone = self._of_actions(tuple(action for action, _ in receipt.removed))
-        codes = [code for _, code in receipt.removed]
-        numbers = np.array([self._code[code] for code in codes], dtype="<u2").tobytes()
         floats = np.array(probs, dtype="<f8")
         high, low = _planes(floats)
         sizes = np.array([len(head), len(probs), len(codes)], dtype="<u4").tobytes()
+        names, places = self._of_actions(eligible)
+        removed, gone_from = self._of_actions(gone)
+        why, numbers = self._of_codes(codes)
         squeeze = zlib.compressobj(_LEVEL, zdict=self.sample)
-        body = squeeze.compress(b"".join((sizes, head, places, gone, numbers, high))) + squeeze.flush()
-        said = _said(head, names, removed, codes, floats)
-        return Packed(_PARTED + body + low, said)
+        body = squeeze.compress(b"".join((sizes, head, places, gone_from, numbers, high))) + squeeze.flush()
+        return Packed(_PARTED + body + low, _said(head, names, removed, why, floats))
 
     def unpack(self, body: bytes) -> tuple[Receipt, bytes]:
         """The receipt, and the SHA-256 of what it says: the one that `pack` gave, if nothing was altered."""
@@ -135,7 +132,7 @@ class Part:
             eligible=tuple(zip(eligible, floats.tolist(), strict=True)),
             removed=tuple(zip(removed, codes, strict=True)),
         )
-        return receipt, _said(head, _names(eligible), _names(removed), codes, floats)
+        return receipt, _said(head, _names(eligible), _names(removed), _listed(codes), floats)
 
     def _of_actions(self, actions: Actions) -> tuple[bytes, bytes]:
         """(what the hash reads, positions as differences) of actions; most receipts share theirs."""
@@ -143,19 +140,36 @@ class Part:
         if found is None:
             places = np.array([self._place[action] for action in actions], dtype="<i4")
             found = _names(actions), np.diff(places, prepend=np.int32(0)).astype("<i4").tobytes()
-            if len(self._seen) < 10_000:
-                self._seen[actions] = found
+            self._remember(actions, found)
         return found
+
+    def _of_codes(self, codes: tuple[str, ...]) -> tuple[bytes, bytes]:
+        """(what the hash reads, numbers) of codes of removal."""
+        key = ("codes", *codes)
+        found = self._seen.get(key)
+        if found is None:
+            numbers = np.array([self._code[code] for code in codes], dtype="<u2").tobytes()
+            found = _listed(codes), numbers
+            self._remember(key, found)
+        return found
+
+    def _remember(self, key: tuple[Any, ...], found: tuple[bytes, bytes]) -> None:
+        if len(self._seen) < 10_000:
+            self._seen[key] = found
 
 
 def _names(actions: Actions) -> bytes:
-    return json.dumps([name for action in actions for name in action]).encode("ascii")
+    return _listed([name for action in actions for name in action])
 
 
-def _said(head: bytes, names: bytes, removed: bytes, codes: list[str], floats: NDArray[np.float64]) -> bytes:
+def _listed(texts: Sequence[str]) -> bytes:
+    return json.dumps(texts).encode("ascii")
+
+
+def _said(head: bytes, names: bytes, removed: bytes, codes: bytes, floats: NDArray[np.float64]) -> bytes:
     """SHA-256 of everything a receipt says, whatever part it is written with."""
     told = hashlib.sha256()
-    for piece in (head, names, removed, json.dumps(codes).encode("ascii"), floats.tobytes()):
+    for piece in (head, names, removed, codes, floats.tobytes()):
         told.update(len(piece).to_bytes(8, "little"))
         told.update(piece)
     return told.digest()

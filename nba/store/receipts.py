@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ _NAMES = tuple(part.name for part in fields(Receipt))
 _REASON_NAMES = tuple(part.name for part in fields(Reason))
 _TUPLE, _FLOAT = "$tuple", "$float"
 _AS_IS = {str, int, bool, type(None)}
+_SCALARS = _AS_IS | {float}
+_KEYS: set[str] = set()
 
 LONGEST = 200
 """Letters of the longest id the tables take."""
@@ -32,7 +36,7 @@ def to_json(receipt: Receipt) -> str:
     ArgumentError
         If a field or fact is not a plain value.
     """
-    content = _head(receipt)
+    content = _head(receipt, _plain)
     content["eligible"] = [[*action, _plain(prob)] for action, prob in receipt.eligible]
     content["removed"] = [[*action, code] for action, code in receipt.removed]
     return _dumps(content)
@@ -50,7 +54,11 @@ def from_json(text: str) -> Receipt:
 
 def to_head(receipt: Receipt) -> bytes:
     """Everything of a receipt but its lists of actions, as `to_json` writes it."""
-    return _dumps(_head(receipt)).encode("ascii")
+    try:
+        text = _dumps(_head(receipt, _same))
+    except ValueError:  # a float that JSON has no word for, or something rare: marked one by one
+        text = _dumps(_head(receipt, _plain))
+    return text.encode("ascii")
 
 
 def from_head(
@@ -61,13 +69,16 @@ def from_head(
 
 
 _SPECIAL = {"action", "eligible", "removed", "reasons", "waivers"}
+_PLAIN_NAMES = tuple(name for name in _NAMES if name not in _SPECIAL)
+_plain_fields = attrgetter(*_PLAIN_NAMES)
+_reason_fields = attrgetter(*_REASON_NAMES)
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
-def _head(receipt: Receipt) -> dict[str, Any]:
-    content = {name: _plain(getattr(receipt, name)) for name in _NAMES if name not in _SPECIAL}
+def _head(receipt: Receipt, plain: Callable[[Any], Any]) -> dict[str, Any]:
+    content = {name: plain(value) for name, value in zip(_PLAIN_NAMES, _plain_fields(receipt), strict=True)}
     content["action"] = list(receipt.action)
-    content["reasons"] = [[_plain(getattr(why, name)) for name in _REASON_NAMES] for why in receipt.reasons]
+    content["reasons"] = [[plain(part) for part in _reason_fields(why)] for why in receipt.reasons]
     content["waivers"] = list(receipt.waivers)
     return content
 
@@ -126,7 +137,28 @@ def check_receipt(receipt: Receipt, *, place: int) -> None:
 
 def _is_storable(text: str) -> bool:
     # Lone surrogates and NUL have no place in a database's text.
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
+
+
+def _same(value: Any) -> Any:
+    """As `_plain` says it, in the shortest way; ValueError where it takes more care."""
+    kind = type(value)
+    if kind in _AS_IS or kind is float:  # JSON itself refuses a float that is not finite
+        return value
+    if kind is tuple:
+        return {_TUPLE: [_same(part) for part in value]}
+    if kind is dict and (value.keys() <= _KEYS or _add_keys(value)):
+        flat = _SCALARS.issuperset(map(type, value.values()))
+        return value if flat else {key: _same(part) for key, part in value.items()}
+    raise ValueError
+
+
+def _add_keys(value: dict[Any, Any]) -> bool:
+    """Whether its keys may be kept; they are known from then on."""
+    good = all(type(key) is str and not key.startswith("$") for key in value)
+    if good and len(_KEYS) < 10_000:
+        _KEYS.update(value)
+    return good
 
 
 def _plain(value: Any) -> Any:
