@@ -11,60 +11,37 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from nba.contracts import DAY, Action, Design, Feature, Floats, Labels
+from nba.contracts import DAY, Bools, Design, Feature, Floats
 from nba.errors import ArgumentError
 from nba.evaluation import Interval, auc, calibration_line, clustered_mean, log_losses
-from nba.features import Attribute, Count, Decayed, EngagementFeatures, Events, Occurrence, Recency
-from nba.features.declare import Declared
+from nba.features import Occurrence
 from nba.models import PairPropensity
-from nba.tables import Engagement, as_moment
-from nba.tables.adapters import open_payments
 from training.console import main, step, table
 from training.levels import level_shifts
-from training.peers import with_peers
+from training.panel import (
+    ABOUT_THE_HCP,
+    ADAPTERS,
+    PAIR_COLUMNS,
+    SIX_MONTHS,
+    TEST,
+    THREADS,
+    TRAIN,
+    WITHIN_DAYS,
+    History,
+    Panel,
+    pair_rule,
+    training_panel,
+)
 from training.rivals import logistic_on_count, logistic_per_pair, rate_margins
 
-ADAPTERS: dict[str, Callable[..., Engagement]] = {"open_payments": open_payments}
-CUT = "2015-01-01"
-"""Training labels have closed by then; whatever is learned is learned from what was known before."""
-TRAIN = tuple(f"2014-{month:02d}-01" for month in range(1, 13))
-TEST = tuple(f"2015-{month:02d}-01" for month in range(1, 7))
-UNTIL = "2015-07-01"
-WITHIN_DAYS = 30
-THREADS = os.cpu_count() or 1
-"""Figures do not depend on it."""
 CALIBRATION_SHARE = 0.3
 """The last four training months: the last two alone are one season, in which little is reported."""
-
-SIX_MONTHS = Count(of="touches", window_days=180)
-ABOUT_THE_HCP: tuple[Declared, ...] = (
-    SIX_MONTHS,
-    Recency(of="touches"),
-    Decayed(of="touches", half_life_days=30),
-    Count(of="touches", by="channel", window_days=180),
-    Attribute(column="specialty"),
-    Attribute(column="role"),
-)
-OWN_KEYS = ("channel", "content", "pair", "detail_group")
-ABOUT_THE_PAIR: tuple[Declared, ...] = tuple(
-    measure
-    for by in OWN_KEYS
-    for measure in (
-        *(Count(of="touches", by=by, own=True, window_days=days) for days in (30, 180)),
-        Recency(of="touches", by=by, own=True),
-        Decayed(of="touches", by=by, own=True, half_life_days=60),
-    )
-)
-PAIR_COLUMNS = (*ABOUT_THE_HCP, *ABOUT_THE_PAIR)
 REASONS = {
     "own pair": "this drug by this nature",
     "own content": "this drug by any nature",
@@ -90,56 +67,55 @@ CAVEATS = (
     "all physicians.",
 )
 
-
-@dataclass(frozen=True)
-class Panel:
-    """HCP x month x pair: what came of it, and what was known before."""
-
-    labels: Labels
-    design: Design
-
-    @property
-    def y(self) -> Floats:
-        return self.labels.y
-
-    def by_pair(self, values: Floats) -> Floats:
-        """(n_rows, K) of one number a request."""
-        return values.reshape(-1, len(self.labels.actions))
-
-    def by_hcp(self, values: Floats) -> Floats:
-        """Mean per HCP of one number a request; every HCP has as many, so their mean is the mean of all."""
-        _, codes = np.unique(self.labels.hcps.astype(str), return_inverse=True)
-        per_row = self.by_pair(values).mean(axis=1)
-        means: Floats = np.bincount(codes, weights=per_row) / np.bincount(codes)
-        return means
+Margins = dict[str, Floats]
+"""Log-odds for the same requests, by who gave them."""
+Rival = Callable[[Panel, Panel], Floats]
+"""Fits on the first panel, gives the log-odds of the second's requests."""
+OURS = "forecast"
 
 
-@dataclass(frozen=True)
-class Margins:
-    """Log-odds of the rivals and of the forecast for the same requests, as fitted before the cut."""
+def _base_rate(train: Panel, test: Panel) -> Floats:
+    return rate_margins(train.y, train.labels.pair, n_pairs=len(train.labels.actions))[test.labels.pair]
 
-    base_rate: Floats
-    logistic: Floats
-    forecast: Floats
 
-    def kept_level(self, test: Panel) -> Margins:
-        """Each with every pair's level moved by what had been reported before each moment."""
-        return Margins(*(m + _shifts(test, m) for m in (self.base_rate, self.logistic, self.forecast)))
+def _logistic(train: Panel, test: Panel) -> Floats:
+    return logistic_per_pair(train.design, train.y, test.design, threads=THREADS)
 
-    def losses(self, y: Floats) -> tuple[Floats, Floats, Floats]:
-        """Log loss x 1000 of each request: base rate, logistic regression a pair, forecast."""
-        return _losses(self.base_rate, y), _losses(self.logistic, y), _losses(self.forecast, y)
+
+def _count_alone(train: Panel, test: Panel) -> Floats:
+    place = [feature.name for feature in test.design.shared_features].index(SIX_MONTHS.name(""))
+    return logistic_on_count(train.design.shared[:, place], train.y, test.design.shared[:, place])
+
+
+RIVALS: dict[str, tuple[str, Rival]] = {
+    "base rate": ("each pair's rate in training", _base_rate),
+    "logistic": ("a logistic regression a pair", _logistic),
+}
+"""What each is, and how its margins come about."""
+ANY_RIVALS: dict[str, tuple[str, Rival]] = {
+    "count": ("logistic regression on the six-month count alone", _count_alone),
+}
 
 
 @dataclass(frozen=True)
 class SizeGroup:
-    """Log loss x 1000 among pairs of similar size."""
+    """Log loss x 1000 among pairs of similar size, and the forecast's gain on the best rival there."""
 
     size: str
     pairs: int
-    base_rate: float
-    logistic: float
-    forecast: float
+    losses: dict[str, float]
+    best_rival: str
+    better: Interval
+
+
+@dataclass(frozen=True)
+class AnyContact:
+    """Whether anything is reported at all: log loss x 1000, AUC, and the gain on each rival."""
+
+    rows: int
+    losses: dict[str, float]
+    auc: dict[str, float]
+    better: dict[str, Interval]
 
 
 @dataclass(frozen=True)
@@ -147,79 +123,24 @@ class Figures:
     """Aggregate results; no number is about one HCP.
 
     Log losses are x 1000. The rivals are as fitted before the cut, the forecast is kept level month by
-    month; ``once`` and ``kept_level`` have all three both ways. ``ratio`` is the forecast's log loss by the
-    base rate's; intervals are 95 %, clustered by HCP.
+    month; ``once`` and ``kept_level`` have all of them both ways. ``ratio`` is the forecast's log loss by
+    the base rate's; ``better`` is by how much it beats each rival. Intervals are 95 %, clustered by HCP.
     """
 
     rows: int
     hcps: int
     positives: int
-    base_rate: float
-    logistic: float
-    forecast: float
+    losses: dict[str, float]
     once: dict[str, float]
     kept_level: dict[str, float]
     ratio: Interval
-    better_than_base_rate: Interval
-    better_than_logistic: Interval
-    auc: float
-    auc_logistic: float
+    better: dict[str, Interval]
+    better_once: dict[str, Interval]
+    auc: dict[str, float]
     calibration: tuple[float, float]
     sizes: tuple[SizeGroup, ...]
     reasons: dict[str, float]
-    any_rows: int
-    any_count_alone: float
-    any_forecast: float
-    any_better: Interval
-    any_auc: float
-    any_auc_count_alone: float
-
-
-@dataclass(frozen=True)
-class History:
-    """A log before and after the cut, seen from drugs and natures that were known before it."""
-
-    before: Engagement
-    whole: Engagement
-
-    @classmethod
-    def read(cls, adapter: str, folder: Path) -> History:
-        read = ADAPTERS[adapter]
-        return cls(read(folder, observed_until=CUT), read(folder, observed_until=UNTIL))
-
-    def train(self, rule: Occurrence, measures: Sequence[Declared], *, peers: bool) -> Panel:
-        """Training moments, from a log that ends at the cut."""
-        return self._panel(self.before, rule, TRAIN, measures=measures, peers=peers)
-
-    def test(self, rule: Occurrence, measures: Sequence[Declared], *, peers: bool) -> Panel:
-        """Test moments; columns and keys are those that were learned before the cut."""
-        return self._panel(self.whole, rule, TEST, measures=measures, peers=peers)
-
-    def _panel(
-        self,
-        engagement: Engagement,
-        rule: Occurrence,
-        days: Sequence[str],
-        *,
-        measures: Sequence[Declared],
-        peers: bool,
-    ) -> Panel:
-        moments = tuple(as_moment(day) for day in days)
-        labels = replace(rule, moments=moments).labels(engagement, until=engagement.observed_until)
-        hcps, content = self.before.columns("hcps"), self.before.columns("content")
-        channels = self.before.columns("channels")
-        events = Events.from_columns(engagement.columns("interactions"), content=content, channels=channels)
-        features = EngagementFeatures(measures, n_jobs=THREADS).fit(self.before, until=CUT)
-        design = features.design(
-            events,
-            hcps,
-            hcps=labels.hcps,
-            at=labels.at,
-            actions=labels.actions,
-            row=labels.row,
-            pair=labels.pair,
-        )
-        return Panel(labels, with_peers(design, labels, events=events, hcps=hcps) if peers else design)
+    any_contact: AnyContact
 
 
 def run(argv: list[str] | None = None) -> Figures:
@@ -248,47 +169,49 @@ def forecast(history: History, *, n_pairs: int = 100) -> Figures:
     with step(f"Fitting the pair models on {len(train.y):,} rows"):
         model = _fitted(train)
     with step(f"Scoring {len(test.y):,} rows"):
-        once, _ = model.score(test.design)
-        shifts = _shifts(test, once)
+        ours, _ = model.score(test.design)
+        shifts = _shifts(test, ours)
         reasons = mean_reasons(model, test) | {LEVEL: float(np.abs(shifts).mean())}
-    with step("The rivals: each pair's base rate, a logistic regression a pair"):
-        base = rate_margins(train.y, train.labels.pair, n_pairs=len(train.labels.actions))
-        logistic = logistic_per_pair(train.design, train.y, test.design, threads=THREADS)
+    del model
     positives = train.by_pair(train.y).sum(axis=0)
-    del train, model
-    with step("Any contact, beside the six-month count alone"):
-        anything = _any_contact(history)
-    fitted = Margins(base[test.labels.pair], logistic, once)
-    margins = replace(fitted, forecast=once + shifts)
+    once = dict(_margins(RIVALS, train, test)) | {OURS: ours}
+    del train
+    margins = once | {OURS: ours + shifts}
+    kept = {name: margin + _shifts(test, margin) for name, margin in once.items()}
+    losses = _losses(margins, test.y)
     return Figures(
         rows=len(test.y),
         hcps=len(test.by_hcp(test.y)),
         positives=int(test.y.sum()),
-        **_compared(test, margins),
-        once=_means(test, fitted),
-        kept_level=_means(test, fitted.kept_level(test)),
-        sizes=_by_size(test, margins, positives),
+        losses=_means(losses),
+        once=_means(_losses(once, test.y)),
+        kept_level=_means(_losses(kept, test.y)),
+        ratio=_ratio(test, losses[OURS], losses["base rate"]),
+        better=_gains(test, losses),
+        better_once=_gains(test, _losses(once, test.y)),
+        auc={name: _mean_auc(test, margin) for name, margin in margins.items()},
+        calibration=calibration_line(margins[OURS], test.y),
+        sizes=_by_size(test, losses, positives),
         reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
-        **anything,
+        any_contact=any_contact(history),
     )
 
 
-def pair_rule(history: History, n_pairs: int) -> Occurrence:
-    """Whether a contact of each frequent pair, or of the rest, is reported."""
-    return Occurrence(within_days=WITHIN_DAYS, pairs=most_frequent(history.before, n_pairs), rest=True)
-
-
-def training_panel(history: History, rule: Occurrence) -> Panel:
-    """The rows that the pair models are fitted on."""
-    return history.train(rule, PAIR_COLUMNS, peers=True)
-
-
-def most_frequent(engagement: Engagement, n_pairs: int) -> tuple[Action, ...]:
-    """The pairs with most contacts, sorted; of equals those that come first by name."""
-    columns = engagement.columns("interactions")
-    met = Counter(zip(columns["channel"].tolist(), columns["content_id"].tolist(), strict=True))
-    ranked = sorted(met, key=lambda pair: (-met[pair], pair))
-    return tuple(sorted(Action(*pair) for pair in ranked[:n_pairs]))
+def any_contact(history: History) -> AnyContact:
+    """Whether anything is reported of an HCP, beside the rivals on the same rows."""
+    rule = Occurrence(within_days=WITHIN_DAYS, any_pair=True)
+    train = history.train(rule, ABOUT_THE_HCP, peers=False)
+    test = history.test(rule, ABOUT_THE_HCP, peers=False)
+    with step("Any contact: fitting and scoring"):
+        ours, _ = _fitted(train).score(test.design)
+    margins = dict(_margins(ANY_RIVALS, train, test)) | {OURS: ours}
+    losses = _losses(margins, test.y)
+    return AnyContact(
+        rows=len(test.y),
+        losses=_means(losses),
+        auc={name: auc(margin, test.y) for name, margin in margins.items()},
+        better=_gains(test, losses),
+    )
 
 
 def mean_reasons(model: PairPropensity, panel: Panel) -> dict[str, float]:
@@ -314,59 +237,61 @@ def print_figures(figures: Figures) -> None:
         f"\nForecast of contacts in {WITHIN_DAYS} days: {figures.rows:,} rows (HCP, month, pair) of "
         f"{figures.hcps:,} HCPs, {len(TEST)} months from {TEST[0]}; {figures.positives:,} came true"
     )
-    rows = [
-        (
-            s.size,
-            str(s.pairs),
-            *(f"{loss:.2f}" for loss in (s.base_rate, s.logistic, s.forecast)),
-            f"{s.forecast / s.base_rate:.3f}",
-        )
-        for s in figures.sizes
-    ]
-    losses = (figures.base_rate, figures.logistic, figures.forecast)
-    pairs = sum(s.pairs for s in figures.sizes)
-    rows.append(("all pairs", str(pairs), *(f"{loss:.2f}" for loss in losses), f"{figures.ratio.mean:.3f}"))
-    header = (
-        "log loss x 1000, by training contacts",
-        "pairs",
-        "base rate",
-        "logistic a pair",
-        "forecast",
-        "ratio",
-    )
-    print(table(header, rows))
-    both = ("all pairs, log loss x 1000", *figures.once)
-    ways = (("as fitted before the cut", figures.once), ("kept level month by month", figures.kept_level))
-    print("\n" + table(both, [(name, *(f"{loss:.2f}" for loss in means.values())) for name, means in ways]))
-    print("Everywhere else the rivals are as fitted, and the forecast is kept level.\n")
-    print(f"ratio to the base rate {_span(figures.ratio, digits=3)}  (95 %, by HCP)")
-    print(f"better than the base rate by {_span(figures.better_than_base_rate, digits=2)}")
-    print(f"better than a logistic regression a pair by {_span(figures.better_than_logistic, digits=2)}")
+    print(_size_table(figures))
     print(
-        f"mean AUC per pair {figures.auc:.3f} (logistic a pair {figures.auc_logistic:.3f}, base rate 0.500)"
+        "better by: than the best rival of the line, 95 %, by HCP. Rivals as fitted, the forecast kept level."
     )
+    print("\n" + _rival_table(figures))
+    print(f"\nratio to the base rate {_span(figures.ratio, digits=3)}  (95 %, by HCP)")
     print(
         f"calibration intercept {figures.calibration[0]:.3f}, slope {figures.calibration[1]:.3f} "
         "(0 and 1 are perfect)"
     )
-    print(f"\nAny contact in {WITHIN_DAYS} days: {figures.any_rows:,} rows (HCP, month)")
-    print(
-        table(
-            ("", "log loss x 1000", "AUC"),
-            [
-                (
-                    "six-month count alone",
-                    f"{figures.any_count_alone:.1f}",
-                    f"{figures.any_auc_count_alone:.3f}",
-                ),
-                ("forecast", f"{figures.any_forecast:.1f}", f"{figures.any_auc:.3f}"),
-            ],
-        )
-    )
-    print(f"better than the six-month count by {_span(figures.any_better, digits=1)}")
+    print(f"\nAny contact in {WITHIN_DAYS} days: {figures.any_contact.rows:,} rows (HCP, month)")
+    print(_any_table(figures.any_contact))
     print("\nWhat moved the forecasts (mean |contribution| in log-odds over all rows)")
     print(table(("reason", "log-odds"), [(name, f"{value:.2f}") for name, value in figures.reasons.items()]))
     print("\n" + "\n".join(CAVEATS))
+
+
+def _size_table(figures: Figures) -> str:
+    pairs = sum(group.pairs for group in figures.sizes)
+    best = _best_rival(figures.losses)
+    everything = SizeGroup("all pairs", pairs, figures.losses, best, figures.better[best])
+    rows = [
+        (g.size, str(g.pairs), *(f"{loss:.2f}" for loss in g.losses.values()), _span(g.better, digits=2))
+        for g in (*figures.sizes, everything)
+    ]
+    return table(("log loss x 1000, by training contacts", "pairs", *figures.losses, "better by"), rows)
+
+
+def _rival_table(figures: Figures) -> str:
+    said = {name: what for name, (what, _) in RIVALS.items()} | {OURS: "the pair models, corrected"}
+    rows = [
+        (
+            f"{name}: {what}",
+            f"{figures.once[name]:.2f}",
+            f"{figures.kept_level[name]:.2f}",
+            f"{figures.auc[name]:.3f}",
+            _span(figures.better_once[name], digits=2) if name != OURS else "",
+        )
+        for name, what in said.items()
+    ]
+    return table(("all pairs", "as fitted", "kept level", "mean AUC", "forecast as fitted better by"), rows)
+
+
+def _any_table(figures: AnyContact) -> str:
+    said = {name: what for name, (what, _) in ANY_RIVALS.items()} | {OURS: "forecast"}
+    rows = [
+        (
+            what,
+            f"{figures.losses[name]:.1f}",
+            f"{figures.auc[name]:.3f}",
+            _span(figures.better[name], digits=1) if name != OURS else "",
+        )
+        for name, what in said.items()
+    ]
+    return table(("", "log loss x 1000", "AUC", "forecast better by"), rows)
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:
@@ -395,50 +320,48 @@ def _fitted(train: Panel) -> PairPropensity:
     return model.fit(train.design, train.y, at=at, gap_seconds=WITHIN_DAYS * DAY)
 
 
-def _any_contact(history: History) -> dict[str, Any]:
-    rule = Occurrence(within_days=WITHIN_DAYS, any_pair=True)
-    train = history.train(rule, ABOUT_THE_HCP, peers=False)
-    test = history.test(rule, ABOUT_THE_HCP, peers=False)
-    margin, _ = _fitted(train).score(test.design)
-    place = [feature.name for feature in test.design.shared_features].index(SIX_MONTHS.name(""))
-    alone = logistic_on_count(train.design.shared[:, place], train.y, test.design.shared[:, place])
-    ours, theirs = _losses(margin, test.y), _losses(alone, test.y)
-    return {
-        "any_rows": len(test.y),
-        "any_count_alone": float(theirs.mean()),
-        "any_forecast": float(ours.mean()),
-        "any_better": _mean(test, theirs - ours),
-        "any_auc": auc(margin, test.y),
-        "any_auc_count_alone": auc(alone, test.y),
-    }
+def _margins(among: dict[str, tuple[str, Rival]], train: Panel, test: Panel) -> Iterator[tuple[str, Floats]]:
+    for name, (what, rival) in among.items():
+        with step(f"The rivals: {what}"):
+            yield name, rival(train, test)
 
 
-def _compared(test: Panel, margins: Margins) -> dict[str, Any]:
-    rate, plain, ours = margins.losses(test.y)
+def _losses(margins: Margins, y: Floats) -> Margins:
+    """Log loss x 1000 of each request."""
+    return {name: 1000.0 * log_losses(margin, y) for name, margin in margins.items()}
+
+
+def _means(losses: Margins) -> dict[str, float]:
+    return {name: float(loss.mean()) for name, loss in losses.items()}
+
+
+def _gains(test: Panel, losses: Margins, pairs: Bools | None = None) -> dict[str, Interval]:
+    """By how much the forecast's loss is lower than each rival's."""
+    ours = losses[OURS]
+    return {name: _mean(test, loss - ours, pairs) for name, loss in losses.items() if name != OURS}
+
+
+def _ratio(test: Panel, ours: Floats, rate: Floats) -> Interval:
     ratio = float(ours.mean() / rate.mean())
     # A ratio of means varies as what it leaves of each HCP's loss does, over the mean it is put over.
     left = _mean(test, (ours - ratio * rate) / rate.mean())
-    return {
-        "base_rate": float(rate.mean()),
-        "logistic": float(plain.mean()),
-        "forecast": float(ours.mean()),
-        "ratio": replace(left, mean=ratio, low=ratio + left.low, high=ratio + left.high),
-        "better_than_base_rate": _mean(test, rate - ours),
-        "better_than_logistic": _mean(test, plain - ours),
-        "auc": _mean_auc(test, margins.forecast),
-        "auc_logistic": _mean_auc(test, margins.logistic),
-        "calibration": calibration_line(margins.forecast, test.y),
-    }
+    return replace(left, mean=ratio, low=ratio + left.low, high=ratio + left.high)
 
 
-def _by_size(test: Panel, margins: Margins, positives: Floats) -> tuple[SizeGroup, ...]:
-    losses = [test.by_pair(loss).mean(axis=0) for loss in margins.losses(test.y)]
+def _by_size(test: Panel, losses: Margins, positives: Floats) -> tuple[SizeGroup, ...]:
     groups = []
     for size, low, high in SIZES:
-        mine = (positives >= low) & (positives < high)
+        mine: Bools = (positives >= low) & (positives < high)
         if mine.any():
-            groups.append(SizeGroup(size, int(mine.sum()), *(float(loss[mine].mean()) for loss in losses)))
+            here = {name: float(test.by_pair(loss)[:, mine].mean()) for name, loss in losses.items()}
+            best = _best_rival(here)
+            better = _gains(test, {name: losses[name] for name in (best, OURS)}, mine)[best]
+            groups.append(SizeGroup(size, int(mine.sum()), here, best, better))
     return tuple(groups)
+
+
+def _best_rival(losses: dict[str, float]) -> str:
+    return min((name for name in losses if name != OURS), key=lambda name: losses[name])
 
 
 def _mean_auc(test: Panel, margin: Floats) -> float:
@@ -454,19 +377,10 @@ def _shifts(test: Panel, margin: Floats) -> Floats:
     return level_shifts(grid, y, test.labels.at, window_seconds=WITHIN_DAYS * DAY).reshape(-1)
 
 
-def _means(test: Panel, margins: Margins) -> dict[str, float]:
-    base, plain, ours = (float(loss.mean()) for loss in margins.losses(test.y))
-    return {"base rate": base, "logistic a pair": plain, "forecast": ours}
-
-
-def _mean(panel: Panel, values: Floats) -> Interval:
+def _mean(panel: Panel, values: Floats, pairs: Bools | None = None) -> Interval:
     """Mean over requests, with an interval over HCPs."""
-    means = panel.by_hcp(values)
+    means = panel.by_hcp(values, pairs)
     return clustered_mean(means, np.arange(len(means)))
-
-
-def _losses(margin: Floats, y: Floats) -> Floats:
-    return 1000.0 * log_losses(margin, y)
 
 
 def _slices(design: Design, rows: int = 500) -> Iterator[Design]:
