@@ -12,10 +12,11 @@ import numpy as np
 
 from nba import artifact, explain, guardrails
 from nba.cards import Audience, Cards
-from nba.contracts import DO_NOTHING, Action, Candidates, Columns, Guardrail, Receipt
+from nba.contracts import DO_NOTHING, FOREVER, Action, Candidates, Columns, Guardrail, Receipt
 from nba.decision import Known, batch_id
 from nba.errors import ArgumentError, UnknownHCPError
 from nba.tables import check_table, rows_from_records
+from nba.tables.objections import profiling_objections
 from nba.why import Why
 
 if TYPE_CHECKING:
@@ -214,8 +215,11 @@ class Plan:
 
         Parameters
         ----------
-        consent : the newest consent: a frame or records; None checks what the plan was made with
+        consent : the newest consent: a frame, records, or a callable that gives them and is asked at every
+            check; None checks what the plan was made with
         """
+        if callable(consent):
+            return lambda receipts, pending: self._rechecked(receipts, pending, _consent_columns(consent()))
         newest = _consent_columns(consent) if consent is not None else self._known.consent
         return lambda receipts, pending: self._rechecked(receipts, pending, newest)
 
@@ -250,7 +254,11 @@ class Plan:
         ]
         funnel = guardrails.funnel(candidates, verdicts)
         row = {hcp: i for i, hcp in enumerate(hcps)}
-        return [funnel.reason(row[r.hcp_id], actions.index(r.action)) for r in receipts]
+        objecting = _objecting_since(receipts[0].decided_at, consent)
+        return [
+            funnel.reason(row[r.hcp_id], actions.index(r.action)) or objecting.get(r.hcp_id, "")
+            for r in receipts
+        ]
 
 
 CONSENT = guardrails.Consent().code
@@ -274,6 +282,12 @@ def _as_of_newest(candidates: Candidates, consent: Columns | None) -> Candidates
     return replace(candidates, at=max(candidates.at, int(consent["captured_at"].max()) + 1))
 
 
+def _objecting_since(decided_at: int, consent: Columns | None) -> dict[str, str]:
+    """The void reason of decisions made with a profile of somebody who has come to object to it."""
+    before = profiling_objections(consent, at=decided_at)
+    return dict.fromkeys(profiling_objections(consent, at=FOREVER) - before, "profiling_objection")
+
+
 def _still_pending(pending: Columns, touched: Columns) -> Columns:
     """Pending decisions whose touch is not among the known touches; those count as touches already."""
     wanted = set(pending["hcp_id"])
@@ -283,9 +297,8 @@ def _still_pending(pending: Columns, touched: Columns) -> Columns:
             key = (hcp, touched["channel"][i], touched["content_id"][i])
             latest[key] = max(latest.get(key, int(touched["ts"][i])), int(touched["ts"][i]))
     keys = zip(pending["hcp_id"], pending["channel"], pending["content_id"], strict=True)
-    keep = np.array(
-        [latest.get(key, -1) < ts for key, ts in zip(keys, pending["ts"], strict=True)], dtype=bool
-    )
+    decided = pending.get("decided_at", pending["ts"])
+    keep = np.array([latest.get(key, -1) < at for key, at in zip(keys, decided, strict=True)], dtype=bool)
     return {name: values[keep] for name, values in pending.items()}
 
 

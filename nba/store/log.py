@@ -313,8 +313,8 @@ class Log:
 
         Returns
         -------
-        hcp_id, ts (when it was sent, or else decided, int64 seconds), channel, content_id, decision_id; by
-        moment of the decision and id
+        hcp_id, ts (when it was sent, or else decided, int64 seconds), decided_at, channel, content_id,
+        decision_id; by moment of the decision and id
         """
         table = decisions.c
         query = select(*(table[name] for name in PENDING)).where(

@@ -84,6 +84,7 @@ def as_pending(rows: Sequence[Row]) -> Columns:
     return {
         "hcp_id": columns["hcp_id"],
         "ts": np.maximum(columns["decided_at"], np.array(sent, dtype=np.int64)),
+        "decided_at": columns["decided_at"],
         "channel": columns["channel"],
         "content_id": columns["content_id"],
         "decision_id": columns["decision_id"],
