@@ -29,58 +29,12 @@ from nba.contracts import (
     Term,
     Verdict,
 )
-from nba.errors import ArgumentError
 from nba.features import EngagementFeatures, Events, Seen
+from nba.policies.worth import Worth
 from nba.tables import consent_of, table_of
-
-TERMS = ("propensity", "value", "lever", "cost")
-"""Terms of the priority; each can be left out."""
 
 BESIDE = ("labels", "reps", "states", "values")
 """Tables beside the needed ones that rules and values read."""
-
-
-@dataclass(frozen=True)
-class Worth:
-    """What a response is worth, what a touch costs, and which way the brand leans.
-
-    Attributes
-    ----------
-    value : worth of one response, in value units
-    levers : factors by channel or content id, 1 where not named
-    terms : the terms in use, of ``TERMS``
-    do_nothing : the value of doing nothing
-    """
-
-    value: float = 1.0
-    levers: Mapping[str, float] | None = None
-    terms: tuple[str, ...] = TERMS
-    do_nothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        unknown = sorted(set(self.terms) - set(TERMS))
-        if unknown or "propensity" not in self.terms:
-            raise ArgumentError(f"terms are {self.terms}; expected 'propensity' and others of {TERMS}.")
-        numbers = [self.value, self.do_nothing, *(self.levers or {}).values()]
-        if not np.isfinite(numbers).all() or min((self.levers or {"": 1.0}).values()) < 0:
-            raise ArgumentError("value, do_nothing and levers have to be finite numbers, levers 0 or more.")
-
-    def factors(self, propensity: Floats, actions: Sequence[Action], channels: Columns) -> list[Term]:
-        """The declared terms, broadcastable to (n, K)."""
-        levers = self.levers or {}
-        costs = dict(zip(channels["channel"], channels["cost"], strict=True))
-        made = {
-            "propensity": Term("propensity", propensity),
-            "value": Term("value", np.array([self.value])),
-            "lever": Term(
-                "lever",
-                np.array([levers.get(a.channel, 1.0) * levers.get(a.content, 1.0) for a in actions]),
-            ),
-            "cost": Term(
-                "cost", np.nan_to_num(np.array([costs.get(a.channel, 0.0) for a in actions])), kind="minus"
-            ),
-        }
-        return [made[name] for name in self.terms]
 
 
 @dataclass(frozen=True)
@@ -196,9 +150,9 @@ class Decider:
         verdicts = guardrails.check_all(self.rules, candidates=candidates, context=context)
         funnel = guardrails.funnel(candidates, verdicts)
         propensity = scores.propensity
-        terms = self.worth.factors(propensity, candidates.actions, context.channels)
+        terms = self.worth.factors(propensity, candidates.actions, context, at=candidates.at)
         shape = candidates.allowed.shape
-        priorities = policies.priority(terms, shape=shape, do_nothing_value=self.worth.do_nothing)
+        priorities = policies.priority(terms, shape=shape, do_nothing_value=self.worth.rest(context))
         pmf = policies.selection_pmf(
             self.policy, priorities=priorities, scores=scores, eligible=funnel.eligible
         )
@@ -281,7 +235,8 @@ class Decider:
             n=float(scores.n[k]),
             prior_only=bool(scores.prior_only[k]),
             terms=policies.terms_of(
-                drawn.terms, shape=drawn.probs.shape, row=i, action=k, do_nothing_value=self.worth.do_nothing
+                drawn.terms, shape=drawn.probs.shape, row=i, action=k,
+                do_nothing_value=float(drawn.priorities[i, 0]),
             ),
             priority=float(drawn.priorities[i, k]),
             selection_prob=float(choice.selection_prob[i]),

@@ -25,7 +25,7 @@ from nba.contracts import (
     Reporter,
     Tables,
 )
-from nba.decision import TERMS, Decided, Decider, Known, Worth
+from nba.decision import Decided, Decider, Known
 from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, OutcomeError
 from nba.features import (
     EngagementFeatures,
@@ -35,6 +35,7 @@ from nba.features import (
     outcome_to_json,
 )
 from nba.plan import Plan
+from nba.policies.worth import TERMS, ContextWeight, Worth
 from nba.tables import Engagement, OneHCP, as_moment, candidates
 from nba.why import Why
 
@@ -59,8 +60,12 @@ class NextBestAction:
     valid_days : how long a decision holds
     value : worth of one response, in the unit of channel costs
     levers : factors on the priority by channel or content id
-    terms : terms of the priority in use, of ("propensity", "value", "lever", "cost")
+    terms : terms of the priority in use, of ``nba.policies.TERMS``
     do_nothing_value : what doing nothing is worth
+    objectives : how much each objective of the ``values`` table counts; None is 1 for each
+    contexts : factors on the priority where HCP and action fit together at the moment
+    minute_cost : what a minute of the sender's costs, in value units
+    attention_cost : what a minute of the HCP's with the content costs, in value units
 
     Attributes
     ----------
@@ -85,6 +90,10 @@ class NextBestAction:
         levers: Mapping[str, float] | None = None,
         terms: Sequence[str] = TERMS,
         do_nothing_value: float = 0.0,
+        objectives: Mapping[str, float] | None = None,
+        contexts: Sequence[ContextWeight] = (),
+        minute_cost: float = 0.0,
+        attention_cost: float = 0.0,
     ) -> None:
         self.outcome = outcome if outcome is not None else Response(within_days=14.0)
         self.features = features if features is not None else EngagementFeatures.standard()
@@ -95,7 +104,10 @@ class NextBestAction:
         if not 0 < valid_days <= 366:
             raise ArgumentError(f"valid_days is {valid_days}; expected above 0 and at most 366.")
         self.valid_days = float(valid_days)
-        self.worth = Worth(float(value), dict(levers or {}), tuple(terms), float(do_nothing_value))
+        self.worth = Worth(
+            float(value), dict(levers or {}), tuple(terms), float(do_nothing_value),
+            None if objectives is None else dict(objectives), tuple(contexts), minute_cost, attention_cost,
+        )  # fmt: skip
 
     @property
     def rules(self) -> tuple[Guardrail, ...]:
@@ -435,6 +447,10 @@ class NextBestAction:
             levers=worth["levers"],
             terms=worth["terms"],
             do_nothing_value=worth["do_nothing"],
+            objectives=worth["objectives"],
+            contexts=[ContextWeight(**weight) for weight in worth["contexts"]],
+            minute_cost=worth["minute_cost"],
+            attention_cost=worth["attention_cost"],
         )
         model.rates_ = manifest["rates"]
         model.fitted_until_ = int(manifest["fitted_until"])

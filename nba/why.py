@@ -161,7 +161,8 @@ class Why:
             )
             for i, action in enumerate(acting)
         ]  # fmt: skip
-        nothing = {DO_NOTHING.channel: self.decider.worth.do_nothing}
+        rest = self.decider.worth.rest(self.known.context(asked, None))
+        nothing = {DO_NOTHING.channel: float(rest[0])}
         idle = [explain.Side(DO_NOTHING, nothing, {DO_NOTHING.channel: "times"})]
         return sides + idle * (len(actions) - len(acting))
 
@@ -190,9 +191,10 @@ class Why:
 
     def _priorities(self, asked: Candidates) -> tuple[Sequence[Term], Floats]:
         worth = self.decider.worth
-        terms = worth.factors(self._propensity(asked), asked.actions, self.known.tables.columns("channels"))
+        context = self.known.context(asked, None)
+        terms = worth.factors(self._propensity(asked), asked.actions, context, at=asked.at)
         shape = asked.allowed.shape
-        return terms, policies.priority(terms, shape=shape, do_nothing_value=worth.do_nothing)[0]
+        return terms, policies.priority(terms, shape=shape, do_nothing_value=worth.rest(context))[0]
 
     def _one_hcp(self, receipt: Receipt, actions: Set[Action]) -> Candidates:
         return Candidates(

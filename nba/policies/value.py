@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nba.contracts import Floats, Term
+from nba.contracts import Bools, Floats, Ints, Term
 from nba.errors import ArgumentError
 
 
-def priority(terms: Sequence[Term], *, shape: tuple[int, int], do_nothing_value: float = 0.0) -> Floats:
+def priority(
+    terms: Sequence[Term], *, shape: tuple[int, int], do_nothing_value: float | Floats = 0.0
+) -> Floats:
     """Multiply the factors, subtract the costs, and give do_nothing its own value.
 
     Factors are multiplied in the order given, then costs subtracted in the order given, so that a row has
@@ -20,7 +22,7 @@ def priority(terms: Sequence[Term], *, shape: tuple[int, int], do_nothing_value:
     ----------
     terms : at least one of kind "times"; factors broadcast to ``shape``, costs in value units
     shape : (HCPs, actions)
-    do_nothing_value : the priority of column 0; what terms say there is not read
+    do_nothing_value : the priority of column 0, one for all or one an HCP; what terms say there is not read
 
     Returns
     -------
@@ -74,7 +76,87 @@ def terms_of(
     return {term.name: float(np.broadcast_to(term.factor, shape)[row, action]) for term in terms}
 
 
-def _check_terms(terms: Sequence[Term], shape: tuple[int, int], do_nothing_value: float) -> None:
+def winners(priorities: Floats, eligible: Bools) -> Ints:
+    """The eligible action of highest priority, an HCP; of equals the first.
+
+    Parameters
+    ----------
+    priorities : (n, K)
+    eligible : (n, K) bool, column 0 all true
+
+    Returns
+    -------
+    (n,) index of an action
+
+    Examples
+    --------
+    >>> winners(np.array([[0.0, 3.0, 5.0]]), np.array([[True, True, False]])).tolist()
+    [1]
+    """
+    best: Ints = np.argmax(np.where(eligible, priorities, -np.inf), axis=1)
+    return best
+
+
+def changed_without(
+    terms: Sequence[Term], eligible: Bools, *, do_nothing_value: float | Floats = 0.0
+) -> dict[str, Bools]:
+    """Whose winner changes when a term is left out, by term: how much a plan hangs on each.
+
+    A term that is left out is 1 where it is multiplied and 0 where it is subtracted.
+
+    Parameters
+    ----------
+    terms : as in :func:`priority`
+    eligible : (n, K) bool, column 0 all true
+
+    Returns
+    -------
+    (n,) bool a term, in the terms' order
+
+    Examples
+    --------
+    >>> terms = [Term("propensity", np.array([[0.0, 0.5, 0.1]])), Term("value", np.array([0, 1, 9.0])),
+    ...          Term("cost", np.array([0, 0.1, 0.2]), kind="minus")]
+    >>> changed = changed_without(terms, np.ones((1, 3), dtype=bool))
+    >>> {name: bool(rows[0]) for name, rows in changed.items()}
+    {'propensity': False, 'value': True, 'cost': False}
+    """
+    usual = winners(priority(terms, shape=eligible.shape, do_nothing_value=do_nothing_value), eligible)
+    changed = {}
+    for left_out in terms:
+        neutral = Term(left_out.name, np.array(1.0 if left_out.kind == "times" else 0.0), left_out.kind)
+        others = [neutral if term is left_out else term for term in terms]
+        found = priority(others, shape=eligible.shape, do_nothing_value=do_nothing_value)
+        changed[left_out.name] = winners(found, eligible) != usual
+    return changed
+
+
+def effective_actions(probs: Floats) -> Floats:
+    """How many equally likely actions would be as open a choice: exp of the entropy of each row.
+
+    Parameters
+    ----------
+    probs : (n, K) selection probabilities
+
+    Returns
+    -------
+    (n,) from 1 (no choice) to the number of eligible actions
+
+    References
+    ----------
+    Hill (1973), order 1.
+
+    Examples
+    --------
+    >>> effective_actions(np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])).round(6).tolist()
+    [2.0, 1.0]
+    """
+    logs = np.log(probs, where=probs > 0, out=np.zeros_like(probs))
+    result: Floats = np.exp(-(probs * logs).sum(axis=1))
+    return result
+
+
+def _check_terms(terms: Sequence[Term], shape: tuple[int, int], do_nothing_value: float | Floats) -> None:
     names = [term.name for term in terms]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ArgumentError(
@@ -84,8 +166,10 @@ def _check_terms(terms: Sequence[Term], shape: tuple[int, int], do_nothing_value
         raise ArgumentError(
             f"Found terms {names}, expected at least one of kind 'times', such as propensity."
         )
-    if not np.isfinite(do_nothing_value):
-        raise ArgumentError(f"Found do_nothing_value={do_nothing_value!r}, expected a finite number.")
+    if not np.isfinite(do_nothing_value).all() or np.shape(do_nothing_value) not in ((), shape[:1]):
+        raise ArgumentError(
+            f"Found do_nothing_value={do_nothing_value!r}, expected a finite number, or one an HCP."
+        )
     for term in terms:
         _check_factor(term, shape)
 
