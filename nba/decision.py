@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import compress
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from nba.contracts import (
     Design,
     Floats,
     Guardrail,
+    Ints,
     Policy,
     Reason,
     Receipt,
@@ -158,8 +158,8 @@ class Decider:
         )
         choice = policies.draw(pmf, hcps=list(candidates.hcps), seed=seed, at=candidates.at, stream=stream)
         drawn = _Drawn(
-            candidates, _documents(context.content), scores, propensity, funnel, verdicts, terms, priorities,
-            pmf.probs, choice, seed, stream,
+            candidates, _documents(context.content), scores, propensity, _Lefts(funnel, candidates.actions),
+            verdicts, terms, priorities, pmf.probs, choice, seed, stream,
         )  # fmt: skip
         explained = self._explain(known, candidates, choice, seen)
         drafts = [self._receipt(drawn, i, *explained[i]) for i in range(len(candidates.hcps))]
@@ -220,7 +220,7 @@ class Decider:
         k = int(choice.action[i])
         action = candidates.actions[k]
         document = drawn.documents.get(action.content, ("", ""))
-        eligible = drawn.funnel.eligible[i]
+        left = drawn.lefts.of(i)
         receipt = Receipt(
             decision_id="",
             batch_id="",
@@ -235,21 +235,18 @@ class Decider:
             n=float(scores.n[k]),
             prior_only=bool(scores.prior_only[k]),
             terms=policies.terms_of(
-                drawn.terms, shape=drawn.probs.shape, row=i, action=k,
+                drawn.terms,
+                shape=drawn.probs.shape,
+                row=i,
+                action=k,
                 do_nothing_value=float(drawn.priorities[i, 0]),
             ),
             priority=float(drawn.priorities[i, k]),
             selection_prob=float(choice.selection_prob[i]),
             explored=bool(choice.explored[i]),
             draw=float(choice.draw[i]),
-            eligible=tuple(
-                zip(
-                    compress(candidates.actions, eligible.tolist()),
-                    drawn.probs[i, eligible].tolist(),
-                    strict=True,
-                )
-            ),
-            removed=tuple((candidates.actions[a], reason) for a, reason in drawn.funnel.removed(i)),
+            eligible=tuple(zip(left.actions, drawn.probs[i, left.places].tolist(), strict=True)),
+            removed=left.removed,
             facts=guardrails.facts_of(drawn.verdicts, row=i, action=k),
             reasons=reasons,
             holdout="none",
@@ -273,7 +270,7 @@ class _Drawn:
     documents: Mapping[str, tuple[str, str]]
     scores: Scores
     propensity: Floats
-    funnel: guardrails.Funnel
+    lefts: _Lefts
     verdicts: Sequence[Verdict]
     terms: Sequence[Term]
     priorities: Floats
@@ -281,6 +278,34 @@ class _Drawn:
     choice: Choice
     seed: int
     stream: str
+
+
+class _Left(NamedTuple):
+    """What the rules left of an HCP's actions, and what they removed."""
+
+    places: Ints
+    actions: tuple[Action, ...]
+    removed: tuple[tuple[Action, str], ...]
+
+
+class _Lefts:
+    """What was left of each HCP's actions: rules leave few patterns, and HCPs share them."""
+
+    def __init__(self, funnel: guardrails.Funnel, actions: tuple[Action, ...]) -> None:
+        self._funnel, self._actions = funnel, actions
+        self._met: dict[bytes, _Left] = {}
+
+    def of(self, row: int) -> _Left:
+        """The pattern of one HCP."""
+        key = self._funnel.step[row].tobytes()
+        if key not in self._met:
+            places = np.flatnonzero(self._funnel.eligible[row])
+            self._met[key] = _Left(
+                places,
+                tuple(self._actions[k] for k in places.tolist()),
+                tuple((self._actions[k], reason) for k, reason in self._funnel.removed(row)),
+            )
+        return self._met[key]
 
 
 @dataclass(frozen=True)
@@ -347,9 +372,8 @@ def _considered(
         removed = (a for a, code in receipt.removed if a.channel == other.channel and code == other.code)
         first = next(removed, None)
         rule = next((v for v in verdicts if first is not None and other.code in v.reasons), None)
-        found.append(
-            replace(other, facts=rule.fact(row, place[first])) if rule and first is not None else other
-        )
+        facts = rule.fact(row, place[first]) if rule and first is not None else {}
+        found.append(explain.Considered(other.channel, other.code, facts))
     return tuple(found)
 
 

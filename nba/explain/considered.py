@@ -6,9 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from nba.contracts import DO_NOTHING, Receipt
+from nba.contracts import DO_NOTHING, Action, Receipt
 from nba.explain.wording import Book, fill
 
 RANKED_LOWER = "ranked_lower"
@@ -36,7 +37,8 @@ def alternatives(receipt: Receipt, *, most: int = 2) -> tuple[Considered, ...]:
 
     A channel ruled out is given the code that removed most of its actions; ties by name.
     """
-    ruled_out = _ruled_out(receipt)
+    open_channels = {action.channel for action, _ in receipt.eligible} | {receipt.action.channel}
+    ruled_out = _ruled_out(receipt.removed, frozenset(open_channels))
     not_meant = (DO_NOTHING.channel, receipt.action.channel)
     others = (
         (-prob, action) for action, prob in receipt.eligible if action.channel not in not_meant and prob
@@ -95,11 +97,12 @@ def _places(pattern: str) -> set[str]:
     return {piece.partition("}")[0] for piece in pattern.split("{")[1:]}
 
 
-def _ruled_out(receipt: Receipt) -> list[Considered]:
-    open_channels = {action.channel for action, _ in receipt.eligible} | {receipt.action.channel}
-    counts = Counter((action.channel, code) for action, code in receipt.removed)
+@lru_cache(maxsize=4096)  # HCPs share what rules removed
+def _ruled_out(
+    removed: tuple[tuple[Action, str], ...], open_channels: frozenset[str]
+) -> tuple[Considered, ...]:
     commonest: dict[str, tuple[int, str]] = {}
-    for (channel, code), n in counts.items():
+    for (channel, code), n in Counter((action.channel, code) for action, code in removed).items():
         if channel not in open_channels:
             commonest[channel] = min(commonest.get(channel, (0, "")), (-n, code))
-    return [Considered(channel, commonest[channel][1]) for channel in sorted(commonest)]
+    return tuple(Considered(channel, commonest[channel][1]) for channel in sorted(commonest))
