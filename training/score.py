@@ -125,6 +125,7 @@ def write_whole(frame: pd.DataFrame, path: Path, *, overwrite: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.parent / f".{path.name}.{secrets.token_hex(6)}.writing"
     try:
+        aside.touch(mode=0o600, exist_ok=False)  # it is about people
         frame.to_parquet(aside, index=False, compression="zstd")
         _sync(aside)
         if overwrite:

@@ -314,18 +314,15 @@ class Run:
 
     def _give_up(self, error: Exception) -> None:
         said = str(error) if isinstance(error, NBAError) else f"{type(error).__name__}: {error}"
-        said = said.partition("\n")[0].replace(self._store.uri, self._store.shown)[:300]
-        began = (
-            "MLflow did not take all of this run, which is marked as failed" if self._id else "No MLflow run"
-        )
-        self.lost = f"{began}: {said} All files of the run are in {self.folder}."
-        _note(self.lost)
+        self.lost = said.partition("\n")[0].replace(self._store.uri, self._store.shown)[:200]
+        began = "The MLflow run broke off and is marked as failed" if self._id else "There is no MLflow run"
+        _note(f"{began} ({self.lost}). The files of the run are in {self.folder}.")
         if self._id:
             _mark_failed(self._client, self._id)
 
     def _check_required(self) -> None:
         if self.lost and self._wanted.required:
-            raise TrackingError(f"MLflow is required. {self.lost}")
+            raise TrackingError(f"MLflow is required: {self.lost}")
 
 
 def _log_params(client: Any, run_id: str, values: Mapping[str, Any]) -> None:

@@ -1,12 +1,17 @@
-"""A small folder of contacts as Open Payments gives them."""
+"""Small folders: contacts as Open Payments gives them, tables of our own, and an empty MLflow store."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from nba import simulate
+from nba.tables import Engagement
+from training.stores import Store
 
 AREAS, SPECIALTIES = ("502", "503", "522"), ("Surgery", "Cardiology")
 NATURES, DRUGS = ("meal_visit", "travel"), ("(none)", "X", "Y", "Z")
@@ -48,3 +53,44 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     events.to_parquet(path / "events.parquet")
     hcps.to_parquet(path / "hcps.parquet")
     return path
+
+
+@pytest.fixture(scope="session")
+def own_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables of five contents in three channels, which are fitted in a second; ids as a company has them."""
+    path = tmp_path_factory.mktemp("own")
+    data = simulate.territory(seed=3, hcps=80, days=330).engagement
+    most = data.interactions["content_id"].value_counts().sort_index().nlargest(5).index
+    log = data.interactions.drop(columns=["machine", "touch", "engaged"])
+    kept = log["content_id"].isin(most) & log["channel"].isin(["hq_email", "rep_visit", "approved_email"])
+    renamed = {who: f"Q{place:05d}X" for place, who in enumerate(data.hcps["hcp_id"])}
+    tables = [
+        frame.assign(hcp_id=frame["hcp_id"].map(renamed)) for frame in (log[kept], data.hcps, data.consent)
+    ]
+    Engagement(
+        tables[0],
+        data.content[data.content["content_id"].isin(most)],
+        hcps=tables[1],
+        consent=tables[2],
+        channels=data.channels,
+        observed_until="2026-10-01",
+    ).to_folder(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database; making one runs hundreds of migrations, copying it none."""
+    pytest.importorskip("mlflow", reason="MLflow is not installed (pip install nba[train])")
+    path = tmp_path_factory.mktemp("template")
+    store = Store.of(None, folder=path)
+    store.client().search_experiments()
+    return path / "mlflow.db"
+
+
+@pytest.fixture
+def store(migrated: Path, tmp_path: Path) -> Store:
+    """A tracking store of this test's own."""
+    (tmp_path / "store").mkdir()
+    shutil.copy(migrated, tmp_path / "store" / "mlflow.db")
+    return Store.of(None, folder=tmp_path / "store")
