@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nba import artifact, explain, guardrails
+from nba import artifact, evaluation, explain, guardrails
 from nba.cards import Audience, Cards
+from nba.changes import PlanDiff, diff
 from nba.contracts import DO_NOTHING, FOREVER, Action, Candidates, Columns, Guardrail, Receipt
 from nba.decision import Known, batch_id, stamped
 from nba.errors import ArgumentError, UnknownHCPError
-from nba.tables import check_table, rows_from_records
+from nba.messages import coverage_of
+from nba.ranking import Ranked, Ranking, optionality
+from nba.tables import as_moment, check_table, rows_from_records
 from nba.tables.objections import profiling_objections
 from nba.why import Why
 
@@ -153,6 +156,69 @@ class Plan:
         if self._why is None:
             raise ArgumentError("This plan came without its model; take it from recommend() or decide().")
         return self._why
+
+    def ranked(self, hcp_id: str, *, k: int | None = None) -> tuple[Ranked, ...]:
+        """An HCP's eligible actions, best first, each with the terms of its priority.
+
+        Parameters
+        ----------
+        k : only the best so many; None is all
+
+        Raises
+        ------
+        ArgumentError
+            If the model has learned since, or the plan came without it.
+        """
+        return self._ranking.of(self.receipt(hcp_id))[:k]
+
+    def top(self, k: int = 3) -> pd.DataFrame:
+        """The k best eligible actions of every HCP: a row each, best first."""
+        return self._ranking.top(self._receipts, k)
+
+    def by_channel(self) -> pd.DataFrame:
+        """The next best action of every HCP in every channel that is open to it."""
+        return self._ranking.by_channel(self._receipts)
+
+    def sensitivity(self) -> pd.DataFrame:
+        """What the plan hangs on: share of winners that change when a term or objective is left out."""
+        return self._ranking.sensitivity(self._receipts)
+
+    def optionality(self) -> pd.DataFrame:
+        """How much there was to choose from, an HCP: eligible actions, channels, contents, and how openly."""
+        return optionality(self._receipts)
+
+    def diff(self, other: Plan) -> PlanDiff:
+        """What changes from this plan to another, HCP by HCP, and why."""
+        return diff(self._receipts, other._receipts)
+
+    def message_coverage(
+        self, start: object, end: object, *, with_plan: bool = False
+    ) -> evaluation.MessageCoverage:
+        """Which key messages of a cycle the plan's HCPs have heard by now, and who is behind.
+
+        Parameters
+        ----------
+        start, end : the cycle, anything ``nba.tables.as_moment`` reads
+        with_plan : count what this plan decides as heard
+
+        Raises
+        ------
+        ArgumentError
+            If the cycle is empty, or no content has a key message.
+        """
+        return coverage_of(
+            self._known,
+            self._receipts,
+            at=self.at,
+            start=as_moment(start, name="start"),
+            end=as_moment(end, name="end"),
+            planned=with_plan,
+        )
+
+    @property
+    def _ranking(self) -> Ranking:
+        why = self._asked_why()
+        return Ranking(why.decider, why.known, why.actions)
 
     def funnel(self) -> guardrails.Funnel:
         """What each guardrail removed, over all HCPs."""

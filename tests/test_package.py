@@ -38,7 +38,10 @@ HEAVY = (
 LIGHT_ROOMS = ("errors", "contracts", "tables", "artifact", "guardrails", "policies", "explain", "evaluation")
 COMPILED_ROOMS = ("history", "features", "models")
 LOGGING_ROOMS = ("store",)
-UPPER_ROOMS = ("decision", "why", "cards", "plan", "assess", "recommender", "simulate", "mlflow", "testing")
+UPPER_ROOMS = (
+    "decision", "why", "ranking", "changes", "messages", "cards", "plan", "assess", "recommender", "simulate",
+    "mlflow", "testing",
+)  # fmt: skip
 ALLOWED = {
     LIGHT_ROOMS: set(),
     COMPILED_ROOMS: {"numba", "scipy"},

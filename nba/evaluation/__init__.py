@@ -1,6 +1,7 @@
 """How good probabilities and choices are, with honest intervals."""
 
 from nba.evaluation import plots
+from nba.evaluation.coverage import Heard, MessageCoverage, message_coverage
 from nba.evaluation.intervals import (
     Interval,
     clustered_auc,
@@ -12,8 +13,10 @@ from nba.evaluation.metrics import auc, calibration_line, log_loss, log_losses, 
 from nba.evaluation.offpolicy import Logged, PolicyValue, chosen_probs, ips, snips
 
 __all__ = [
+    "Heard",
     "Interval",
     "Logged",
+    "MessageCoverage",
     "PolicyValue",
     "auc",
     "calibration_line",
@@ -25,6 +28,7 @@ __all__ = [
     "ips",
     "log_loss",
     "log_losses",
+    "message_coverage",
     "plots",
     "reliability",
     "snips",

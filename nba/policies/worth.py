@@ -156,6 +156,14 @@ class Worth:
         }
         return [made[name]() for name in self.terms]
 
+    def quietly(
+        self, propensity: Floats, actions: Sequence[Action], context: Context, *, at: int
+    ) -> list[Term]:
+        """The same as :meth:`factors`, for those who were warned when the decisions were made."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NBAWarning)
+            return self.factors(propensity, actions, context, at=at)
+
     def rest(self, context: Context) -> Floats:
         """(n,) what doing nothing is worth with each HCP."""
         n = len(next(iter(context.hcps.values())))
