@@ -42,7 +42,9 @@ from nba.why import Why
 ALWAYS_ON = {"consent": guardrails.Consent, "approved": guardrails.Approved}
 """Guardrails that stand in every model unless they are waived by name."""
 
-_SCORERS: dict[str, Any] = {kind.__name__: kind for kind in (models.PairPropensity, models.SegmentBaseline)}
+_SCORERS: dict[str, Any] = {
+    kind.__name__: kind for kind in (models.PairPropensity, models.LightGBMPerPair, models.SegmentBaseline)
+}
 _KIND = "nba.NextBestAction"
 
 

@@ -1,17 +1,23 @@
-"""Models of response: one a pair, held by what all pairs share; and the baseline to beat."""
+"""Models of response: one a pair, held by what all pairs share; and the baselines to beat."""
 
 from nba.models.base import HierarchicalLogistic
 from nba.models.basis import Basis
 from nba.models.calibration import AffineCalibration
+from nba.models.correction import Correction
 from nba.models.pairs import PairPropensity
+from nba.models.plain_trees import LightGBMPerPair
 from nba.models.segment import SegmentBaseline
 from nba.models.strengths import Strengths
+from nba.models.weights import Weights
 
 __all__ = [
     "AffineCalibration",
     "Basis",
+    "Correction",
     "HierarchicalLogistic",
+    "LightGBMPerPair",
     "PairPropensity",
     "SegmentBaseline",
     "Strengths",
+    "Weights",
 ]

@@ -33,6 +33,7 @@ class Boosting:
     least_rows : training rows in a leaf at least
     ridge : L2 penalty on leaf values, in units of curvature
     feature_share : in (0, 1], the share of columns each tree may read
+    patience : trees without a gain on the rows that judge before growing stops; 0 never stops
     seed : of that choice
 
     Examples
@@ -50,6 +51,7 @@ class Boosting:
     least_rows: int = 20
     ridge: float = 5.0
     feature_share: float = 1.0
+    patience: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,6 +64,7 @@ class Boosting:
         _check(self.least_rows >= 1, "least_rows", self.least_rows, "1 or more")
         _check(0 <= self.ridge < math.inf, "ridge", self.ridge, "a finite number >= 0")
         _check(0 < self.feature_share <= 1, "feature_share", self.feature_share, "a number in (0, 1]")
+        _check(self.patience >= 0, "patience", self.patience, "0 or more")
         _check(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2**31 - 1")
 
     def fit(
@@ -72,6 +75,7 @@ class Boosting:
         offset: Floats | None = None,
         weight: Floats | None = None,
         categories: Sequence[int] = (),
+        judge: tuple[Floats, Floats, Floats] | None = None,
     ) -> Forest:
         """Grow trees so that offset plus their margins fits the outcomes.
 
@@ -82,6 +86,7 @@ class Boosting:
         offset : (n,) margins to start from; None starts from 0, so the forest holds the level too
         weight : (n,) of each row, above 0; None is 1 each
         categories : columns of x that hold codes: whole numbers from 0 to 65535, or NaN
+        judge : (x, y, offset) of other rows, for ``patience``: the forest ends where it served them best
 
         Returns
         -------
@@ -103,7 +108,17 @@ class Boosting:
         rows = lightgbm.Dataset(
             x, label=y, weight=weight, init_score=start, categorical_feature=sorted(categories), params=params
         )
-        return read_forest(lightgbm.train(params, rows, num_boost_round=self.trees))
+        if judge is None or not self.patience:
+            return read_forest(lightgbm.train(params, rows, num_boost_round=self.trees))
+        _check_training(*judge, None, binary=self.objective == "binary")
+        others = lightgbm.Dataset(
+            judge[0], label=judge[1], init_score=judge[2], reference=rows, params=params
+        )
+        stop = lightgbm.early_stopping(self.patience, verbose=False)
+        grown = lightgbm.train(
+            params, rows, num_boost_round=self.trees, valid_sets=[others], callbacks=[stop]
+        )
+        return read_forest(grown)
 
     def _params(self) -> dict[str, Any]:
         return {

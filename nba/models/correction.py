@@ -74,9 +74,6 @@ class Correction:
         -------
         The correction, and what it would have added to the last block had it ended before: (n_last,).
         """
-        last = len(blocks[-1][0])
-        if any(_rarer(y[rows]) < LEAST_POSITIVES for rows, _ in blocks):
-            return cls.none(len(design.features)), np.zeros(last)
         offsets = [_offset(margin, y[rows], channel[rows]) for rows, margin in blocks]
 
         def grown(n_blocks: int) -> Forest:
@@ -93,7 +90,7 @@ class Correction:
         ]
         weights = Weights.fit(evidence)
         if not weights.any:
-            return cls(Forest.empty(len(design.features)), weights), np.zeros(last)
+            return cls(Forest.empty(len(design.features)), weights), np.zeros(len(blocks[-1][0]))
         return cls(final, weights), evidence[-1].added * weights.each(evidence[-1].channel, evidence[-1].size)
 
     def added(self, design: Design, weight: Floats, *, n_jobs: int) -> Floats:
@@ -143,6 +140,11 @@ class Correction:
         return cls(Forest.from_state(state), Weights.from_state((plain["weights"], of_weights)))
 
 
+def enough(y: Floats) -> bool:
+    """Whether a block of time holds enough of both outcomes to grow trees on, or to judge them by."""
+    return _rarer(y) >= LEAST_POSITIVES
+
+
 def columns(design: Design, requests: Ints) -> Floats:
     """(n, n_features) what a forest reads of some requests: shared columns, then own ones."""
     x: Floats = np.hstack([design.shared[design.row[requests]], design.own[requests]])
@@ -151,7 +153,7 @@ def columns(design: Design, requests: Ints) -> Floats:
 
 def _grown(design: Design, y: Floats, *, rows: Ints, offset: Floats) -> Forest:
     every = -(-len(rows) // MOST_ROWS)
-    rows, offset = rows[::every], offset[::every]
+    rows, offset = rows[::every], np.ascontiguousarray(offset[::every])
     if not len(rows):
         return Forest.empty(len(design.features))
     rarer = _rarer(y[rows])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ _DTYPES = {
     "value": "f8",
     "cover": "f8",
 }
+_SHIFTED = {"root", "left", "right", "category_at"}
+"""Arrays that say where something stands, and so move when forests are joined."""
 _DEEPEST = 256
 _PIECE = 256
 
@@ -297,6 +300,44 @@ class Forest:
     @cached_property
     def _paths(self) -> Paths:
         return Paths.of(self._nodes)
+
+
+def joined(forests: Sequence[Forest]) -> tuple[Forest, NDArray[np.int64]]:
+    """Forests of the same columns as one, and how many trees each of them has: (n_forests,)."""
+    nodes = np.cumsum([0, *(len(forest.feature) for forest in forests)])
+    bytes_at = np.cumsum([0, *(len(forest.categories) for forest in forests)])
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in _DTYPES}
+    for forest, shift, shift_bytes in zip(forests, nodes, bytes_at, strict=False):
+        for name in _DTYPES:
+            array = getattr(forest, name)
+            by = (shift_bytes if name == "category_at" else shift) if name in _SHIFTED else 0
+            parts[name].append(np.where(array >= 0, array + by, array) if by else array)
+    arrays = {
+        name: np.concatenate([np.zeros(0, dtype), *parts[name]]).astype(dtype)
+        for name, dtype in _DTYPES.items()
+    }
+    n_features = forests[0].n_features if forests else 0
+    return Forest(n_features, **arrays), np.array([forest.n_trees for forest in forests], dtype=np.int64)
+
+
+def parted(forest: Forest, trees: NDArray[np.int64]) -> tuple[Forest, ...]:
+    """What :func:`joined` joined, given how many trees each had."""
+    if trees.ndim != 1 or (trees < 0).any() or trees.sum() != forest.n_trees:
+        raise BundleError(
+            "The bundle's trees are not as many as its models say; take it again from where it was saved."
+        )
+    starts = np.append(forest.root, len(forest.feature)).astype(np.int64)
+    found = []
+    for first, last in pairwise(np.cumsum([0, *trees.tolist()]).tolist()):
+        lo, hi = int(starts[first]), int(starts[last])
+        of_nodes = {
+            name: getattr(forest, name)[lo:hi] for name in _DTYPES if name not in ("root", "categories")
+        }
+        for name in ("left", "right"):
+            of_nodes[name] = np.where(of_nodes[name] >= 0, of_nodes[name] - lo, LEAF).astype("i4")
+        root = (forest.root[first:last] - lo).astype("i4")
+        found.append(Forest(forest.n_features, root=root, categories=forest.categories, **of_nodes))
+    return tuple(found)
 
 
 def _require(holds: bool, what: str, expected: str) -> None:

@@ -18,7 +18,7 @@ from nba.models.base import HierarchicalLogistic
 from nba.models.basis import WIDEST, Basis
 from nba.models.border import check_columns, check_outcomes, check_values, outcomes_of
 from nba.models.calibration import AffineCalibration
-from nba.models.correction import Blocks, Correction
+from nba.models.correction import Blocks, Correction, enough
 from nba.models.levels import INTERCEPT, OWN, SHARED, Groups
 from nba.models.order import request_order, row_hashes
 from nba.models.params import Params
@@ -37,6 +37,8 @@ WEIGHT_SHARE = 0.2
 GROWN_FROM = (0.5, 0.75)
 """Shares of what stands before the last slice. Trees are grown on rows from the first on; from the second on,
 and in the last slice, those grown on earlier rows are judged."""
+ROUGHLY = 0.03
+"""Of the last step of a base that only tells what to correct; what is left is about the square of that."""
 _BY_PAIR = ("n", "positives", "place", "pooled", "weight")
 _Kept = tuple[tuple[tuple[Action, ...], tuple[Groups, ...]], Prepared]
 
@@ -48,6 +50,7 @@ class _Training:
     Attributes
     ----------
     pair, groups : the model of each request, and the groups of the models
+    curves : (n_rows, n_curves) of the shared columns
     order : requests by moment, those of one moment by what they hold
     """
 
@@ -55,6 +58,7 @@ class _Training:
     y: Floats
     pair: NDArray[np.int64]
     groups: tuple[Groups, ...]
+    curves: Floats
     moments: NDArray[np.int64]
     order: NDArray[np.int64]
     gap_seconds: int
@@ -179,7 +183,16 @@ class PairPropensity(Params):
         order = moments if at is None else request_order(design, y, moments)
         self._choose_curves(design, order)
         groups = self._choose_pairs(design, y)
-        rows = _Training(design, y, self.place_[design.pair], tuple(groups), moments, order, gap_seconds)
+        rows = _Training(
+            design,
+            y,
+            pair=self.place_[design.pair],
+            groups=tuple(groups),
+            curves=self.shared_basis_.expand(design.shared),
+            moments=moments,
+            order=order,
+            gap_seconds=gap_seconds,
+        )
         cut = self._calibration_cut(rows)
         base = self._estimated(rows, order if cut is None else rows.before(cut))
         self.correction_, later, margin = self._corrected(base, rows, cut)
@@ -253,7 +266,15 @@ class PairPropensity(Params):
         index = {action: k for k, action in enumerate(self.actions_)}
         weight = self.weight_[[index[action] for action in design.actions]]
         added = self.correction_.added(design, weight, n_jobs=self._threads())
-        rows = self._rows(design, y, pair=pair, n_pairs=len(groups), take=np.arange(len(design)), added=added)
+        rows = self._rows(
+            design,
+            y,
+            pair=pair,
+            n_pairs=len(groups),
+            take=np.arange(len(design)),
+            curves=self.shared_basis_.expand(design.shared),
+            added=added,
+        )
         self.base_ = self.base_.absorb(rows, groups=groups, lines=lines)
         surplus = self.base_.surplus(lines[:, 1])
         self.calibration_ = self.calibration_.absorb(surplus, [g[0] for g in groups])
@@ -417,12 +438,14 @@ class PairPropensity(Params):
         final = rows.moment_at(1 - WEIGHT_SHARE) if cut is None else cut
         whole = float(np.mean(rows.moments < final))
         cuts = [*(rows.moment_at(whole * share) for share in GROWN_FROM), final]
+        spans = [
+            (rows.before(lo), rows.between(lo, hi)) for lo, hi in zip(cuts, [*cuts[1:], None], strict=True)
+        ]
+        if not all(len(seen) and enough(rows.y[block]) for seen, block in spans):
+            return none, last, self._margins(base, rows, last)
         blocks: Blocks = []
-        for lo, hi in zip(cuts, [*cuts[1:], None], strict=True):
-            seen, block = rows.before(lo), rows.between(lo, hi)
-            if not len(seen) or not len(block):
-                return none, last, self._margins(base, rows, last)
-            there = base if lo == cut else self._refitted(base, rows, seen)
+        for lo, (seen, block) in zip(cuts, spans, strict=True):
+            there = base if lo == cut else self._refitted(base, rows, seen, tolerance=ROUGHLY)
             blocks.append((block, self._margins(there, rows, block)))
         correction, added = Correction.grow(
             rows.design,
@@ -453,7 +476,9 @@ class PairPropensity(Params):
         start = np.zeros((k, len(kinds)))
         start[:, 0] = _start_levels(rows.pair, rows.y, k)
         base = HierarchicalLogistic.fit(
-            self._rows(rows.design, rows.y, pair=rows.pair, n_pairs=k, take=take[::every]),
+            self._rows(
+                rows.design, rows.y, pair=rows.pair, n_pairs=k, take=take[::every], curves=rows.curves
+            ),
             kinds=np.array(kinds, dtype=np.int64),
             groups=rows.groups,
             start=start,
@@ -462,16 +487,24 @@ class PairPropensity(Params):
         return base if every == 1 else self._refitted(base, rows, take)
 
     def _refitted(
-        self, base: HierarchicalLogistic, rows: _Training, take: NDArray[np.int64]
+        self,
+        base: HierarchicalLogistic,
+        rows: _Training,
+        take: NDArray[np.int64],
+        *,
+        tolerance: float = 1e-3,
     ) -> HierarchicalLogistic:
         """The base on other rows, with the strengths it has."""
         return HierarchicalLogistic.fit(
-            self._rows(rows.design, rows.y, pair=rows.pair, n_pairs=len(base.groups), take=take),
+            self._rows(
+                rows.design, rows.y, pair=rows.pair, n_pairs=len(base.groups), take=take, curves=rows.curves
+            ),
             kinds=base.levels.kinds,
             groups=base.groups,
             start=base.coef,
             strengths=base.strengths,
             n_jobs=self._threads(),
+            tolerance=tolerance,
         )
 
     def _threads(self) -> int:
@@ -485,19 +518,19 @@ class PairPropensity(Params):
         pair: NDArray[np.int64],
         n_pairs: int,
         take: NDArray[np.int64],
+        curves: Floats,
         added: Floats | None = None,
     ) -> Rows:
         """A pair's rows in fixed chunks, expanded when they are asked for."""
         order = take[np.argsort(pair[take], kind="stable")]
         bounds = np.searchsorted(pair[order], np.arange(n_pairs + 1))
-        shared = self.shared_basis_.expand(design.shared)
         d = 1 + len(self.shared_basis_) + len(self.own_basis_)
 
         def rows(k: int) -> Iterator[tuple[Floats, Floats] | tuple[Floats, Floats, Floats]]:
             for lo in range(bounds[k], bounds[k + 1], CHUNK):
                 piece = order[lo : min(lo + CHUNK, bounds[k + 1])]
                 z = np.empty((len(piece), d))
-                gather(shared, design.own[piece], design.row[piece], self.own_basis_.curves, WIDEST, z)
+                gather(curves, design.own[piece], design.row[piece], self.own_basis_.curves, WIDEST, z)
                 yield (z, y[piece]) if added is None else (z, y[piece], added[piece])
 
         return rows
@@ -507,7 +540,9 @@ class PairPropensity(Params):
         margin = np.empty(len(rows.design))
         position = np.arange(len(rows.design), dtype=float)
         with threadpool_limits(1):
-            chunks = self._rows(rows.design, position, pair=rows.pair, n_pairs=len(base.coef), take=take)
+            chunks = self._rows(
+                rows.design, position, pair=rows.pair, n_pairs=len(base.coef), take=take, curves=rows.curves
+            )
             for k in range(len(base.coef)):
                 for z, here, *_ in chunks(k):
                     margin[here.astype(np.int64)] = z @ base.coef[k]

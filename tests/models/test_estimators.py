@@ -10,11 +10,15 @@ from sklearn.base import clone
 
 from nba.contracts import Action, Feature, Scorer
 from nba.errors import ArgumentError, NBAWarning, NotFittedError, OutcomeError
-from nba.models import PairPropensity, SegmentBaseline
+from nba.models import LightGBMPerPair, PairPropensity, SegmentBaseline
 
 pytestmark = pytest.mark.parametrize(
     "model",
-    [PairPropensity(calibration_share=0.3, n_jobs=1), SegmentBaseline(by=["tier"], strength=20.0)],
+    [
+        PairPropensity(calibration_share=0.3, n_jobs=1),
+        SegmentBaseline(by=["tier"], strength=20.0),
+        LightGBMPerPair(settings="small", n_jobs=1),
+    ],
     ids=lambda model: type(model).__name__,
 )
 
