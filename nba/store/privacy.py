@@ -14,6 +14,9 @@ from nba.store.rows import chunks
 from nba.store.schema import decisions, feedback, forgotten, outcomes, requests
 
 
+_MOMENTS = ("sent_at", "bounced_at", "dismissed_at", "reward_at")
+
+
 def forget(connection: Connection, hcp_id: str, *, at: int | None) -> int:
     """Take everything about a person out of the log; how many decisions it held of it."""
     held = _names(connection, decisions.c.hcp_id == hcp_id)
@@ -81,7 +84,7 @@ def _make_anonymous(connection: Connection, held: Mapping[str, int]) -> None:
             valid_until=day + DAY,
             closes_at=day + DAY,
             forgotten=True,
-            **dict.fromkeys(("sent_at", "bounced_at", "dismissed_at", "reward_at")),
+            **{name: decisions.c[name] - decisions.c[name] % DAY for name in _MOMENTS},
             **dict.fromkeys(("receipt_part", "receipt_sha256", "receipt")),
         ),
         [

@@ -120,6 +120,15 @@ def database(request, tmp_path):
     return empty_database(request.getfixturevalue("postgres"))
 
 
+@pytest.fixture
+def log(database):
+    """An empty log, on either database."""
+    from nba.store import Log
+
+    with Log(database) as opened:
+        yield opened
+
+
 def empty_database(server: str) -> str:
     """The URL of a new schema on a server."""
     import psycopg

@@ -20,12 +20,6 @@ from nba.store import Log
 HERE = str(Path(__file__).parent)
 
 
-@pytest.fixture
-def log(database):
-    with Log(database) as opened:
-        yield opened
-
-
 def run(code: str, *args: str) -> subprocess.Popen:
     """A child process that knows the receipts of these tests."""
     prelude = f"import sys; sys.path.insert(0, {HERE!r})\nfrom conftest import *\nfrom nba.store import Log\n"
