@@ -13,7 +13,6 @@ from nba.store.ledger import keyed, salt_of
 from nba.store.rows import chunks
 from nba.store.schema import decisions, feedback, forgotten, outcomes, requests
 
-
 _MOMENTS = ("sent_at", "bounced_at", "dismissed_at", "reward_at")
 
 

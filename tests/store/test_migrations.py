@@ -85,5 +85,5 @@ def test_an_altered_old_log_is_refused_and_left_as_it_was(database, made):
     old_log(database, made, fates=FATES, alter=" ")
 
     for _ in range(2):
-        with pytest.raises(LogError, match=r"4 receipts.*Nothing was migrated")):
+        with pytest.raises(LogError, match=r"4 receipts.*Nothing was migrated"):
             Log(database)
