@@ -294,7 +294,7 @@ def _comparison(receipt: Receipt, reference: Reference | None, book: Book) -> st
 
 def _basis(receipt: Receipt, book: Book) -> str:
     count = int(receipt.n) if math.isfinite(receipt.n) else 0
-    return book.phrase("note", _basis_name(receipt, count), count=f"{count:,}")
+    return book.phrase("note", _basis_name(receipt, count), count=book.number(count))
 
 
 def _basis_name(receipt: Receipt, count: int) -> str:
@@ -459,15 +459,17 @@ def _markdown(card: RepCard, book: Book) -> Iterator[str]:
 
 def _detail_lines(details: Details, book: Book) -> Iterator[str]:
     heading = book.phrases["heading"]
-    log_odds = [f"{reason.log_odds:+.3f}  {inert(reason.group)}" for reason in details.reasons]
+    log_odds = [f"{book.number(r.log_odds, 3, sign=True)}  {inert(r.group)}" for r in details.reasons]
     yield from _block(heading["details"], log_odds)
     if details.points is not None:
         yield from _block(
             heading["points"], [f"{value}  {name}" for name, value in point_rows(details, book)]
         )
     if details.contrast is not None:
-        parts = [f"{part.value:+.4g}  {inert(part.name)}" for part in details.contrast.parts]
-        total = f"{details.contrast.gap:+.4g}  {heading['gap']}: {details.contrast.other}"
+        parts = [f"{book.number(p.value, 4, sign=True)}  {inert(p.name)}" for p in details.contrast.parts]
+        total = (
+            f"{book.number(details.contrast.gap, 4, sign=True)}  {heading['gap']}: {details.contrast.other}"
+        )
         yield from _block(heading["contrast"], [*parts, inert(total)])
 
 

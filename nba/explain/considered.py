@@ -84,7 +84,7 @@ def _fact(name: str, value: float, book: Book) -> str:
     number = math.floor(value)
     if name.endswith("days_ago"):
         return book.span(number, ago=True)
-    return book.span(number) if name.endswith("days") else f"{number:,}"
+    return book.span(number) if name.endswith("days") else book.number(number)
 
 
 def _is_count(name: str, value: object) -> bool:

@@ -39,11 +39,20 @@ class Template:
         zero and many alone; "flag" is said of a whole attribute without evidence, and of one value
         of it where the HCP has it
     favour, against : sentence by form: "never", "zero", "one", "many"
+    pressure : first words of labels that count what was sent or went wrong. Where there are any, of every
+        other label none is never said in favour, and some never against; () says either
     """
 
     about: str
     favour: Forms
     against: Forms
+    pressure: tuple[str, ...] = ()
+
+    def puzzles(self, label: str, *, form: str, sign: int) -> bool:
+        """Whether a sentence would seem to speak for the other side: "no responses" in favour."""
+        if not self.pressure or label.startswith(self.pressure):
+            return False
+        return (form == "zero") == (sign > 0)
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,8 @@ class Book:
     templates : sentences by template key (``Feature.wording``)
     phrases : the card's other words, by section and name
     singular : words of labels that change when the number is one
+    labels : features' labels in this language: whole ones, or an event and where; a book that has them
+        says nothing of a label that is not among them. Empty where labels are in this language already
     never, only_as_topic : words no sentence may hold; "*" stands for any ending
     """
 
@@ -70,6 +81,7 @@ class Book:
     templates: Mapping[str, Template]
     phrases: Mapping[str, Forms]
     singular: Forms
+    labels: Mapping[str, Forms]
     never: tuple[str, ...]
     only_as_topic: tuple[str, ...]
 
@@ -103,6 +115,7 @@ class Book:
             templates={key: _template(entry) for key, entry in entries["template"].items()},
             phrases={section: dict(entries[section]) for section in _SECTIONS},
             singular=dict(entries["singular"]),
+            labels={name: dict(forms) for name, forms in entries.get("label", {}).items()},
             never=tuple(entries["deny"]["never"]),
             only_as_topic=tuple(entries["deny"]["only_as_topic"]),
         )
@@ -147,6 +160,8 @@ class Book:
             return ""
         form = _form(template.about, evidence, is_value=bool(feature.key))
         pattern = (template.favour if sign > 0 else template.against).get(form, "")
+        if template.puzzles(feature.label, form=form, sign=sign):
+            return ""
         label = self._label(feature, one=form == "one" and template.about == "count")
         if not pattern or not label or self.is_denied(label, topic=_spaced(feature.key)):
             return ""
@@ -204,7 +219,7 @@ class Book:
         ('1 day', '4 days ago')
         """
         form = plural(days) if ago or days == 1 else "many"
-        return self.phrase("span", f"ago_{form}" if ago else form, days=f"{days:,}")
+        return self.phrase("span", f"ago_{form}" if ago else form, days=self.number(days))
 
     @cached_property
     def _never(self) -> re.Pattern[str]:
@@ -220,18 +235,31 @@ class Book:
         return {_spaced(key): name} if name else {}
 
     def _label(self, feature: Feature, *, one: bool) -> str:
-        label = _spaced(feature.label)
+        label = self._translated(_spaced(feature.label), _spaced(feature.key))
         if not one:
             return label
         topic = _spaced(feature.key)
         before, found, after = label.partition(topic) if topic else (label, "", "")
         return self._one(before) + found + self._one(after)
 
+    def _translated(self, label: str, key: str) -> str:
+        """A label in this language; "" where the book does not know it."""
+        if not self.labels:
+            return label
+        pattern = label.replace(key, "{key}", 1) if key else label
+        whole, events = self.labels.get("whole", {}), self.labels.get("event", {})
+        found = whole.get(pattern) or events.get(pattern, "")
+        for where, said in self.labels.get("where", {}).items():
+            event = pattern.removesuffix(f" {where}")
+            if not found and event != pattern and event in events:
+                found = f"{events[event]} {said}"
+        return fill(found, {"key": key})
+
     def _one(self, words: str) -> str:
         return re.sub(r"\w+", lambda word: self.singular.get(word[0], word[0]), words)
 
     def _fitted(self, pattern: str, label: str, evidence: Evidence | None, days: int | None) -> str:
-        values = {"window": self.window(days), **_numbers(evidence)}
+        values = {"window": self.window(days), **_numbers(evidence, self)}
         room = self.longest - len(fill(pattern, {**values, "label": "", "Label": ""}))
         short = shorten(label, longest=room)
         if len(short) < min(len(label), 12):  # a label cut to nothing says nothing
@@ -306,13 +334,13 @@ def _renamed(label: str, names: Forms) -> str:
     return label
 
 
-def _numbers(evidence: Evidence | None) -> dict[str, str]:
+def _numbers(evidence: Evidence | None, book: Book) -> dict[str, str]:
     if evidence is None:
         return {}
     numbers = {"count": evidence.count, "of": evidence.of}
     if evidence.days_ago is not None:
         numbers["days"] = math.floor(evidence.days_ago)
-    return {name: f"{number:,}" for name, number in numbers.items() if number is not None}
+    return {name: book.number(number) for name, number in numbers.items() if number is not None}
 
 
 @lru_cache(maxsize=4096)  # labels and names come again and again
@@ -326,7 +354,12 @@ def _word_pattern(words: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _template(entry: Mapping[str, Any]) -> Template:
-    return Template(about=str(entry["about"]), favour=dict(entry["for"]), against=dict(entry["against"]))
+    return Template(
+        about=str(entry["about"]),
+        favour=dict(entry["for"]),
+        against=dict(entry["against"]),
+        pressure=tuple(entry.get("pressure", ())),
+    )
 
 
 def _digest(entries: Mapping[str, Any]) -> str:

@@ -63,7 +63,7 @@ def test_a_topic_may_be_called_safety_or_efficacy() -> None:
 @pytest.mark.parametrize(
     ("wording", "evidence", "said"),
     [
-        ("count", Evidence(0), "No approved emails clicked in the last 90 days"),
+        ("count", Evidence(0), ""),
         ("count", Evidence(1), "1 approved email clicked in the last 90 days"),
         ("count", Evidence(1234), "1,234 approved emails clicked in the last 90 days"),
         ("rate", Evidence(5, of=10), "Approved emails clicked: 5 of 10 in the last 90 days"),
@@ -166,7 +166,7 @@ def test_a_book_with_a_fault_is_refused_by_name(old: str, new: str, named: str) 
 
 
 def test_an_unknown_language_names_those_that_are_shipped() -> None:
-    with pytest.raises(ArgumentError, match=r"'xx'.*\['en'\]"):
+    with pytest.raises(ArgumentError, match=r"'xx'.*\['de', 'en'\]"):
         load_book("xx")
 
 
@@ -182,4 +182,90 @@ def test_one_of_one_is_never_said_to_be_only_one() -> None:
     assert (
         BOOK.sentence(about, Evidence(1, of=1), sign=-1)
         == "Responses by phone call: 1 of 1 in the last 90 days"
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "evidence", "sign", "said"),
+    [
+        ("responses by email", Evidence(0), 1, ""),
+        ("responses by email", Evidence(0), -1, "No responses by email in the last 90 days"),
+        ("responses by email", Evidence(4), -1, ""),
+        ("contacts by email", Evidence(0), 1, "No contacts by email in the last 90 days"),
+        ("contacts by email", Evidence(4), -1, "4 contacts by email in the last 90 days"),
+    ],
+)
+def test_nothing_is_said_that_seems_to_speak_for_the_other_side(
+    label: str, evidence: Evidence, sign: int, said: str
+) -> None:
+    told = Feature("x", label, wording="count", window_days=90)
+
+    assert BOOK.sentence(told, evidence, sign=sign) == said
+
+
+GERMAN = load_book("de")
+
+
+def test_every_language_has_every_phrase_with_the_same_places() -> None:
+    import re
+
+    def places(text: str) -> set[str]:
+        return set(re.findall(r"\{(\w+)\}", text))
+
+    assert GERMAN.phrases.keys() == BOOK.phrases.keys()
+    for section, phrases in BOOK.phrases.items():
+        assert GERMAN.phrases[section].keys() == phrases.keys(), section
+        for name, text in phrases.items():
+            assert places(GERMAN.phrases[section][name]) == places(text), (section, name)
+    assert GERMAN.templates.keys() == BOOK.templates.keys()
+    for key, template in BOOK.templates.items():
+        assert GERMAN.templates[key].favour.keys() == template.favour.keys()
+        assert GERMAN.templates[key].against.keys() == template.against.keys()
+    assert GERMAN.digest != BOOK.digest
+
+
+def test_the_standard_features_are_said_in_every_language() -> None:
+    from nba.features import Attribute, EngagementFeatures, Fit
+
+    said = 0
+    for measure in EngagementFeatures.standard().measures:
+        if isinstance(measure, Attribute) and measure.visibility != "rep":
+            continue
+        key = "" if isinstance(measure, Fit) else "oncology"
+        one = measure.describe() if isinstance(measure, Fit) else measure.describe(key)
+        evidence = Evidence(1, of=2, days_ago=3.0)
+        sentences = [GERMAN.sentence(one, evidence, sign=s, names={"this channel": "Anruf"}) for s in (1, -1)]
+        assert any(sentences), one.label
+        for sentence in filter(None, sentences):
+            assert "this channel" not in sentence
+            assert not {"contacts", "responses", "engagements", "the", "with"} & set(sentence.split())
+            said += 1
+    assert said > 40
+
+
+@pytest.mark.parametrize(
+    ("label", "key", "count", "said"),
+    [
+        ("responses by rep visit", "rep_visit", 1, "1 Antwort über Besuch in den letzten 90 Tagen"),
+        ("contacts by push", "push", 0, "Keine Kontakte über Push-Nachricht in den letzten 90 Tagen"),
+        (
+            "engagements on dosing",
+            "dosing",
+            1200,
+            "1.200 Interaktionen zum Thema dosing in den letzten 90 Tagen",
+        ),
+        ("unheard-of things", "", 3, ""),
+    ],
+)
+def test_german_has_its_own_plurals_and_marks_and_says_nothing_it_does_not_know(
+    label: str, key: str, count: int, said: str
+) -> None:
+    told = Feature("x", label, wording="count", window_days=90, key=key)
+
+    assert GERMAN.sentence(told, Evidence(count), sign=1) == said
+
+
+def test_german_denies_claims() -> None:
+    assert all(
+        GERMAN.is_denied(word) for word in ("bewiesene Wirkung", "das Beste", "garantiert", "sicherer")
     )
