@@ -9,8 +9,11 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.mark.slow  # its cells run in the quick tests too, as the notebook
 @pytest.mark.filterwarnings("default::nba.errors.NBAWarning")
 def test_the_quickstart_runs_as_it_stands(capsys):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the extra 'plots')")
+
     runpy.run_path(str(EXAMPLES / "quickstart.py"))
 
     printed = capsys.readouterr().out
@@ -19,11 +22,11 @@ def test_the_quickstart_runs_as_it_stands(capsys):
 
 
 def test_it_needs_no_checkout_on_the_path(tmp_path):
-    """The file itself imports nba alone, and what comes with Python."""
+    """The file itself imports nba and numpy alone, and what comes with Python."""
     lines = (EXAMPLES / "quickstart.py").read_text(encoding="utf-8").splitlines()
     imported = {line.split()[1].split(".")[0] for line in lines if line.startswith(("import ", "from "))}
 
-    assert imported <= {"nba", "tempfile", "pathlib"}
+    assert imported <= {"nba", "numpy", "tempfile", "pathlib"}
     assert os.path.exists(sys.executable)
     assert (
         subprocess.run([sys.executable, "-m", "py_compile", str(EXAMPLES / "quickstart.py")]).returncode == 0
