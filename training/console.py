@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 import warnings
@@ -82,6 +83,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def main(run: Any) -> None:
     """Run a command: errors of ours are printed as one message and exit with 2."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # told to stop, what is open is still closed
     try:
         run()
     except NBAError as error:

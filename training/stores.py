@@ -24,6 +24,8 @@ _SETTINGS = {
 }
 """MLflow reads them when it is imported or asked; what the environment says already counts more."""
 
+_ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+
 
 class TrackingError(NBAError, RuntimeError):
     """MLflow was required, and cannot be had or did not take everything."""
@@ -106,17 +108,18 @@ class Store:
     def in_force(self) -> Iterator[None]:
         """MLflow's own functions mean this store, until the context ends."""
         mlflow = imported()
-        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+        before = {name: os.environ.get(name) for name in _ADDRESSES}
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         try:
             yield
         finally:
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
-            os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow sets it beside its own setting
-            if before[2] is not None:
-                os.environ["MLFLOW_TRACKING_URI"] = before[2]
+            mlflow.set_tracking_uri(None)
+            mlflow.set_registry_uri(None)
+            for name, address in before.items():  # where MLflow keeps what was set, for its children
+                os.environ.pop(name, None)
+                if address is not None:
+                    os.environ[name] = address
 
     def _ask_database(self) -> None:
         """MLflow tries for minutes to reach a database; one short question tells as much."""

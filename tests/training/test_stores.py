@@ -43,14 +43,19 @@ def test_a_database_that_cannot_be_opened_is_said_at_once_and_not_after_mlflows_
     assert time.monotonic() - began < 60  # importing MLflow takes most of it
 
 
-def test_the_settings_of_the_caller_come_back(tmp_path, monkeypatch):
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", None])
+def test_the_settings_of_the_caller_come_back(tmp_path, monkeypatch, address):
     mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed (pip install nba[train])")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    before = mlflow.get_tracking_uri()
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if address is not None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri(), dict(os.environ)
     store = Store.of(None, folder=tmp_path)
 
     with store.in_force():
-        assert mlflow.get_tracking_uri() == store.uri
+        assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == store.uri
 
-    assert mlflow.get_tracking_uri() == before
-    assert os.environ["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:9"
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == before[:2]
+    assert {name: os.environ.get(name) for name in names} == {name: before[2].get(name) for name in names}

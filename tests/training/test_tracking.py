@@ -194,3 +194,27 @@ def test_a_store_of_its_own_stands_in_the_output_folder(migrated, tmp_path):
     store = Store.of(None, folder=tmp_path / "mlflow")
     assert len(runs_of(store, "other")) == 2
     assert run.is_logged
+
+
+_STOPPED = """
+import sys, time
+from training.console import main
+from training.tracking import Run, Wanted
+def run():
+    with Run("demo", out=sys.argv[1], wanted=Wanted(uri=sys.argv[2], required=True)):
+        print("ready", flush=True)
+        time.sleep(600)
+main(run)
+"""
+
+
+@pytest.mark.slow
+def test_a_command_told_to_stop_leaves_a_killed_run(store, tmp_path):
+    command = [sys.executable, "-c", _STOPPED, str(tmp_path), store.uri]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert any(line == "ready\n" for line in process.stdout)
+        process.terminate()
+        process.wait(timeout=120)
+
+    assert process.returncode == 143
+    assert [found.info.status for found in runs_of(store)] == ["KILLED"]
