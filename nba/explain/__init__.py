@@ -9,9 +9,13 @@ from nba.explain.considered import Considered, alternatives, in_words
 from nba.explain.contrast import Contrast, Part, Side, contrast, for_audience
 from nba.explain.dates import date
 from nba.explain.example import example_inputs, example_receipt
+from nba.explain.export import journey, salesforce, to_csv, to_jsonl, veeva
 from nba.explain.inert import inert
+from nba.explain.plots import contrast_bars, importance, waterfall
 from nba.explain.points import Grouped, Points, explained_points, grouped, points_of
 from nba.explain.reasons import OTHER_FACTORS, Selection, for_rep, reasons, select
+from nba.explain.schema import card_schema
+from nba.explain.shap_door import to_shap
 from nba.explain.sheet import Sheet, build_sheet
 from nba.explain.wording import Book, load_book
 
@@ -36,9 +40,11 @@ __all__ = [
     "build_brief",
     "build_card",
     "build_sheet",
+    "card_schema",
     "channel_name",
     "comparison",
     "contrast",
+    "contrast_bars",
     "example_inputs",
     "example_receipt",
     "date",
@@ -46,11 +52,19 @@ __all__ = [
     "for_audience",
     "for_rep",
     "grouped",
+    "importance",
     "in_words",
     "inert",
     "insights",
+    "journey",
     "load_book",
     "points_of",
     "reasons",
+    "salesforce",
     "select",
+    "to_csv",
+    "to_jsonl",
+    "to_shap",
+    "veeva",
+    "waterfall",
 ]

@@ -113,6 +113,7 @@ class Sheet:
             f'<strong>{escape(card.hcp)}</strong> <span class="do">{escape(card.headline)}</span> '
             f'<span class="quiet">{title}</span> '
             f'<span class="band"><span class="dots" aria-hidden="true">{dots}</span> {band}</span>'
+            + (f'<span class="first">{escape(card.why[0])}</span>' if card.why else "")
         )
 
 
