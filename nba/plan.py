@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -98,7 +98,7 @@ class Plan:
         ----------
         audience : "hq" adds the numbers: exact log-odds, percentage points, the gap to the runner-up
         language : of a shipped template book, "en" or "de"
-        contrast : say what decided against the runner-up; by default for "hq" alone, as it costs another score
+        contrast : say what decided against the runner-up; by default for "hq" alone: it scores once more
         """
         compare = audience == "hq" if contrast is None else contrast
         return self.cards.card(
@@ -146,6 +146,29 @@ class Plan:
         return self.cards.sheet(
             self._receipts, territory=territory, audience=audience, language=language, contrast=contrast
         )
+
+    def points(self, *, audience: Audience = "rep") -> explain.Grouped:
+        """The reasons of all decisions that act, in log-odds and percentage points, a row each by HCP."""
+        parts = self._asked_why().parts(self._receipts)
+        return explain.grouped(parts.contributions, audience=audience)
+
+    def to_shap(self, hcp_id: str | None = None, *, audience: Audience = "rep") -> Any:
+        """Exact contributions as a ``shap.Explanation``, of one HCP's decision or of all that act."""
+        chosen = self._receipts if hcp_id is None else (self.receipt(hcp_id),)
+        parts = self._asked_why().parts(chosen)
+        return explain.to_shap(parts.contributions, parts.rows, audience=audience)
+
+    def export(self, form: Literal["veeva", "salesforce", "journey"]) -> dict[str, list[dict[str, Any]]]:
+        """Suggestions as rows for a CRM or a journey tool, by table; ``explain.to_csv`` writes them safely."""
+        chosen = [receipt for receipt in self._receipts if receipt.action != DO_NOTHING]
+        cards = [self.cards.card(receipt) for receipt in chosen]
+        if form == "veeva":
+            return explain.veeva(chosen, cards, insights=self.insights())
+        if form == "salesforce":
+            return {"recommendations": explain.salesforce(chosen, cards)}
+        if form == "journey":
+            return {"decisions": explain.journey(chosen, cards)}
+        raise ArgumentError(f"form is {form!r}; expected 'veeva', 'salesforce' or 'journey'.")
 
     @cached_property
     def cards(self) -> Cards:
