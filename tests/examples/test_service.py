@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import sqlite3
 import subprocess
@@ -341,6 +342,19 @@ def test_a_reload_that_fails_leaves_the_old_model_answering(server, asks, place,
     assert "error" in answer
     assert call(port, "GET", "/health")[1]["model_digest"] == model.digest_
     assert call(port, "POST", "/decide", asks(70))[0] == 200
+
+
+def test_the_call_in_the_readme_is_answered(server, territory):
+    readme = Path(__file__).parents[2] / "README.md"
+    if not readme.exists():
+        pytest.skip("the installed package is tested, without its README")
+    port, _ = server
+    body = json.loads(re.search(r"-d '(\{.*?\})'", readme.read_text("utf-8"), re.DOTALL)[1])
+
+    status, answer = call(port, "POST", "/decide", body)
+
+    assert status == 200
+    assert answer["hcp_id"] == body["hcp_id"]
 
 
 def test_it_listens_on_this_machine_alone():
