@@ -59,6 +59,8 @@ class EngagementFeatures:
     'count(touches, channel=email, 30d)'
     """
 
+    _kept: tuple[Columns, Asked] | None = None
+
     def __init__(self, measures: Sequence[Declared], *, dtype: str = "float32", n_jobs: int = 1) -> None:
         _check_options(measures, dtype, n_jobs)
         self.measures = tuple(measures)
@@ -117,8 +119,15 @@ class EngagementFeatures:
         )
 
     def ask(self, actions: Sequence[Action], content: Columns) -> Asked:
-        """Look up once what the measures need to know of these actions, for any number of designs."""
-        return Asked.of(actions, measures=self.measures, content=content)
+        """Look up once what the measures need to know of these actions, for any number of designs.
+
+        The last answer is kept: chunks of a batch, and a service's requests, ask for the same actions of the
+        same content table again and again.
+        """
+        kept = self._kept
+        if kept is None or kept[0] is not content or kept[1].actions != tuple(actions):
+            kept = self._kept = content, Asked.of(actions, measures=self.measures, content=content)
+        return kept[1]
 
     def transform(
         self, engagement: Tables, *, at: str | pd.Timestamp, hcps: Sequence[str] | None = None
@@ -311,7 +320,7 @@ class EngagementFeatures:
             for m in self.measures
         ]
         histories = rows.events.histories
-        hcp = histories.find(rows.hcps)
+        hcp: Ints = histories.find(rows.hcps)
         histories, hcp, together = _narrowed(histories, hcp, [block for some in blocks for block in some])
         # Rates divide by small counts: their parts are kept in double until they are combined.
         has_rates = any(isinstance(measure, Rate) for measure in self.measures)

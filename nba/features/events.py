@@ -48,13 +48,24 @@ class Events:
         """
         cache = (by, of, tuple(keys))
         if cache not in self._cells:
-            met, codes = self.codes(by)
-            place = {key: i for i, key in enumerate(keys)}
-            other = place.get(REST, -1)
-            target = np.fromiter((place.get(key, other) for key in met), dtype=np.int32, count=len(met))
-            found = target[codes] if len(met) else np.full(len(codes), -1, dtype=np.int32)
-            self._cells[cache] = np.where(self._flag(of), found, np.int32(-1))[self.histories.order]
+            if (by, cache[2]) not in self._found:
+                self._found[by, cache[2]] = self._find(by, keys)
+            self._cells[cache] = np.where(self._flag(of), self._found[by, cache[2]], np.int32(-1))[
+                self.histories.order
+            ]
         return self._cells[cache]
+
+    def _find(self, by: str | None, keys: Sequence[Any]) -> NDArray[np.int32]:
+        """Each event's place among ``keys``, whatever event it is."""
+        met, codes = self.codes(by)
+        place = {key: i for i, key in enumerate(keys)}
+        other = place.get(REST, -1)
+        target = np.fromiter((place.get(key, other) for key in met), dtype=np.int32, count=len(met))
+        return target[codes] if len(met) else np.full(len(codes), -1, dtype=np.int32)
+
+    @cached_property
+    def _found(self) -> dict[Any, NDArray[np.int32]]:
+        return {}
 
     def codes(self, by: str | None) -> tuple[list[Any], NDArray[np.int64]]:
         """The distinct keys met, and each event's index among them."""

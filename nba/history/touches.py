@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from nba.contracts import Bools, Columns, Ints
 
@@ -31,9 +32,12 @@ def is_success(interactions: Columns, channels: Columns) -> Bools:
         for channel, outcomes in zip(channels["channel"], channels["success"], strict=True)
         for outcome in outcomes
     }
-    met = zip(interactions["channel"], interactions["outcome"], strict=True)
-    human = ~interactions["machine"]
-    return np.fromiter((pair in wins for pair in met), dtype=bool, count=len(human)) & human
+    # There are few channels and outcomes: each pair of them is looked up once.
+    channel, names = pd.factorize(np.asarray(interactions["channel"], dtype=object))
+    outcome, said = pd.factorize(np.asarray(interactions["outcome"], dtype=object))
+    grid = np.array([[(name, word) in wins for word in said] for name in names], dtype=bool)
+    won: Bools = grid.reshape(len(names), len(said))[channel, outcome]
+    return won & ~interactions["machine"]
 
 
 def touch_answered(interactions: Columns) -> Ints:
