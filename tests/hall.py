@@ -1,5 +1,7 @@
 """A small model that tests of the hall share."""
 
+import copy
+
 import nba
 from nba import guardrails, policies
 from nba.features import Attribute, Count, EngagementFeatures, Fit, Rate, Recency, Streak
@@ -17,6 +19,15 @@ MEASURES = (
     Count(of="touches", by="content", own=True),
     Fit(),
 )
+
+
+def variant_of(model, **parts):
+    """The same fitted model with other parts that decide: policy, guardrails, worth."""
+    other = copy.copy(model)
+    for name, part in parts.items():
+        setattr(other, name, part)
+    other._seal()
+    return other
 
 
 def make_model(**changes):

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nba.contracts import Term
 from nba.errors import ArgumentError
-from nba.policies import priority, terms_of
+from nba.policies import changed_without, effective_actions, priority, terms_of, winners
 
 NUMBERS = st.floats(0, 1e3, width=32)
 
@@ -67,3 +67,56 @@ def test_terms_that_cannot_be_combined_are_refused_by_name(terms, message):
 def test_do_nothing_needs_a_finite_value():
     with pytest.raises(ArgumentError, match="do_nothing_value"):
         priority([Term("a", np.array(1.0))], shape=(1, 2), do_nothing_value=math.nan)
+
+
+def test_doing_nothing_may_be_worth_something_else_with_every_hcp():
+    terms = [Term("a", np.ones((2, 2)))]
+
+    assert priority(terms, shape=(2, 2), do_nothing_value=np.array([0.5, 2.0])).tolist() == [[0.5, 1], [2, 1]]
+    with pytest.raises(ArgumentError, match="one an HCP"):
+        priority(terms, shape=(2, 2), do_nothing_value=np.ones(3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_leaving_a_term_out_is_working_the_plan_out_without_it(seed):
+    rng = np.random.default_rng(seed)
+    n, k = 6, 5
+    terms = [
+        Term("propensity", rng.random((n, k))),
+        Term("value", rng.random(k) * 3),
+        Term("lever", rng.random((n, 1))),
+        Term("cost", rng.random(k), kind="minus"),
+    ]
+    eligible = rng.random((n, k)) < 0.7
+    eligible[:, 0] = True
+    rest = rng.random(n)
+
+    changed = changed_without(terms, eligible, do_nothing_value=rest)
+
+    def best(row, names):
+        worth = []
+        for action in range(k):
+            said = {t.name: float(np.broadcast_to(t.factor, (n, k))[row, action]) for t in terms}
+            product = math.prod(said[name] for name in ("propensity", "value", "lever") if name in names)
+            worth.append(rest[row] if action == 0 else product - (said["cost"] if "cost" in names else 0.0))
+        return max((a for a in range(k) if eligible[row, a]), key=lambda a: worth[a])
+
+    every = {term.name for term in terms}
+    assert list(changed) == ["propensity", "value", "lever", "cost"]
+    for name, rows in changed.items():
+        assert rows.tolist() == [best(row, every - {name}) != best(row, every) for row in range(n)]
+
+
+def test_the_winner_is_eligible_and_of_equals_the_first():
+    priorities = np.array([[0.0, 2.0, 2.0, 9.0], [0.0, -1.0, -2.0, 9.0]])
+    eligible = np.array([[True, True, True, False], [True, True, True, False]])
+
+    assert winners(priorities, eligible).tolist() == [1, 0]
+
+
+@given(st.integers(1, 9), st.integers(0, 5))
+def test_so_many_equally_likely_actions_count_as_so_many(equal, others):
+    probs = np.array([[1 / equal] * equal + [0.0] * others])
+
+    assert effective_actions(probs)[0] == pytest.approx(equal)
