@@ -101,9 +101,7 @@ class Plan:
         contrast : say what decided against the runner-up; by default for "hq" alone: it scores once more
         """
         compare = audience == "hq" if contrast is None else contrast
-        return self.cards.card(
-            self.receipt(hcp_id), audience=audience, language=language, contrast=compare
-        )
+        return self.cards.card(self.receipt(hcp_id), audience=audience, language=language, contrast=compare)
 
     def brief(self, hcp_id: str, *, language: str = "en") -> explain.Brief:
         """What to know about an HCP before a conversation: topics, latest engagements, friction, limits."""
@@ -159,7 +157,7 @@ class Plan:
         return explain.to_shap(parts.contributions, parts.rows, audience=audience)
 
     def export(self, form: Literal["veeva", "salesforce", "journey"]) -> dict[str, list[dict[str, Any]]]:
-        """Suggestions as rows for a CRM or a journey tool, by table; ``explain.to_csv`` writes them safely."""
+        """Rows for a CRM or a journey tool, by table; ``explain.to_csv`` writes them safely."""
         chosen = [receipt for receipt in self._receipts if receipt.action != DO_NOTHING]
         cards = [self.cards.card(receipt) for receipt in chosen]
         if form == "veeva":
@@ -409,4 +407,3 @@ def _consent_columns(consent: Any) -> Columns:
     if isinstance(consent, Mapping):
         return consent
     return check_table(consent, "consent")
-
