@@ -32,7 +32,7 @@ from nba.recommender import NextBestAction
 from nba.tables import Engagement
 from training.console import step
 from training.inputs import Inputs
-from training.stores import Store, TrackingError
+from training.stores import Store, TrackingError, imported
 
 CHAMPION = "champion"
 """The alias of the version in force."""
@@ -283,6 +283,7 @@ class Run:
         print(f"  models:/{name}@{CHAMPION} is version {version}; read back, it decides the same")
 
     def _open(self) -> None:
+        imported()  # first: where it is missing, one line is all there is to say
         with step(f"Opening MLflow's store {self._store.shown}"):
             self._client = self._store.client()
             self._start()
