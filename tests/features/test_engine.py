@@ -381,6 +381,41 @@ def evidence_of(world: Any, hcp: str, action: Action) -> dict[str, Evidence]:
     return found[0]
 
 
+def test_requests_of_a_large_design_have_the_bits_and_counts_they_have_alone(world: Any) -> None:
+    data = world.engagement(world.random_records(6))
+    at = world.START + 50 * world.DAY
+    features, actions = fitted(world, data, until=at), (Action("push", "c0"), Action("email", "c1"))
+    events, people = features.events(data), data.columns("hcps")
+    who = people["hcp_id"]
+    n, requests = len(who), np.array([1, 4, 5])
+    seen = features.seen(
+        events, people, hcps=who, at=np.full(n, at), actions=actions,
+        row=np.repeat(np.arange(n), 2), pair=np.tile(np.arange(2), n),
+    )  # fmt: skip
+
+    some, found = seen.only(requests), seen.evidence(requests)
+
+    alone, expected = features.evidence(
+        events, people, hcps=who[requests // 2], at=np.full(3, at), actions=actions, pair=requests % 2
+    )
+    assert_same_bits(some, alone)
+    assert [dict(one) for one in found] == [dict(one) for one in expected]
+
+
+def test_what_is_known_of_actions_is_looked_up_anew_in_another_content_table(world: Any) -> None:
+    data = world.engagement(world.random_records(6))
+    features = fitted(world, data, until=world.START + 50 * world.DAY)
+    content = data.columns("content")
+    retagged = {**content, "topic": np.full(len(content["topic"]), "another topic", dtype=object)}
+    actions = (Action("push", "c0"),)
+
+    first, again, moved = (features.ask(actions, table) for table in (content, content, retagged))
+
+    assert again is first
+    assert "topic=another topic" in moved.groups[0]
+    assert features.ask((*actions, Action("email", "c0")), retagged).actions[-1] == Action("email", "c0")
+
+
 def test_evidence_counts_what_stands_behind_the_number(world: Any) -> None:
     data = world.engagement(world.random_records(6))
     reader = world.Reader(data, world.rows_of(data), hcp="h3", at=world.START + 50 * world.DAY)

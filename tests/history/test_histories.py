@@ -49,3 +49,15 @@ def test_one_of_many_is_found_without_looking_at_all() -> None:
     ids = np.array([f"h{i:05d}" for i in range(10_000)], dtype=object)
 
     assert places(ids, ["h04321", "h99999", "a"]).tolist() == [4321, -1, -1]
+
+
+def test_a_stretch_of_hcps_has_the_histories_they_have_alone() -> None:
+    rows = [("a", 1, 90), ("a", 2, 2), ("b", 0, 0), ("b", 5, 3), ("c", 7, 8), ("d", 1, 1)]
+
+    stretch = Histories.from_columns(columns(rows)).between(1, 3)
+
+    alone = Histories.from_columns(columns(rows[2:5]))
+    assert stretch.hcps.tolist() == ["b", "c"]
+    assert stretch.start.tolist() == alone.start.tolist()
+    assert stretch.known.tolist() == alone.known.tolist()
+    assert stretch.order.tolist() == (alone.order + 2).tolist()
