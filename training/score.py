@@ -26,7 +26,7 @@ from nba.plan import Plan
 from nba.recommender import NextBestAction
 from nba.tables import Engagement, as_moment
 from training.console import Progress, main, step
-from training.stores import Store
+from training.stores import Store, imported
 from training.train import iso
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def load(name: str, *, uri: str | None = None, digest: str | None = None) -> Nex
     if (folder / "MLmodel").is_file():
         from nba.mlflow import load_model
 
+        imported()
         return load_model(folder)
     if folder.is_dir():
         return nba.load(folder, digest=digest)
