@@ -114,8 +114,12 @@ class NextBestAction:
     @property
     def rules(self) -> tuple[Guardrail, ...]:
         """Every rule in force, the always-on ones first unless waived or given with settings of their own."""
-        own = {rule.code for rule in self.guardrails}
-        always = [kind() for code, kind in ALWAYS_ON.items() if code not in self.waive and code not in own]
+        always = [
+            kind()
+            for code, kind in ALWAYS_ON.items()
+            # another class under the same code replaces nothing: leaving a rule out takes a waiver
+            if code not in self.waive and not any(isinstance(rule, kind) for rule in self.guardrails)
+        ]
         return (*always, *self.guardrails)
 
     def fit(self, data: Engagement, *, until: Any = None, report: Reporter | None = None) -> NextBestAction:

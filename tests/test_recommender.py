@@ -475,3 +475,15 @@ def test_a_model_with_the_segment_baseline_is_saved_and_loaded_too(territory, tm
 
     made = [m.recommend(data, at=UNTIL, seed=7).to_bytes() for m in (plain, loaded)]
     assert made[0] == made[1]
+
+
+def test_a_rule_that_borrows_the_code_of_an_always_on_rule_does_not_replace_it():
+    class Lax:
+        code = "consent"
+
+        def check(self, candidates, context):
+            raise NotImplementedError
+
+    rules = make_model(guardrails=[Lax(), guardrails.Approved()]).rules
+
+    assert [type(rule) for rule in rules] == [guardrails.Consent, Lax, guardrails.Approved]
