@@ -6,6 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -525,6 +526,98 @@ class Log:
         self._overwrite()
         _logger.info("%d decisions were past retention", count)
         return count
+
+    def take_in(
+        self,
+        frame: Any,
+        *,
+        origin: str,
+        mapping: Mapping[str, str],
+        constants: Mapping[str, str] | None = None,
+        timezone: str | None = None,
+        reward_range: tuple[float, float] = (0.0, 1.0),
+    ) -> int:
+        """Take in a decision log that another system wrote, without loss; gives how many decisions are new.
+
+        Its decisions are ``"imported"``: they hold no place against caps, and `outcomes` leaves them out;
+        their rewards are in ``settled(origin)``, every cell in ``imported(origin)``. Taking in the same rows
+        again changes nothing.
+
+        Parameters
+        ----------
+        frame : a pandas, polars or pyarrow table
+        origin : where it comes from, at most 50 letters; it stands before every HCP's id
+        mapping : our names to the frame's: decided_at and selection_prob, and where they apply hcp_id,
+            channel, content_id, reward, batch_id. Without hcp_id every row is of somebody else.
+        constants : channel, content_id or batch_id where all rows have the same
+        timezone : the zone of moments that carry none
+        reward_range : rewards outside are refused
+
+        Raises
+        ------
+        ArgumentError, SelectionError, OutcomeError
+            If a column is missing or looks like patient data, or a value is outside its range.
+        LogConflictError
+            If the log holds other columns under this origin.
+        """
+        from nba.store.exchange import Foreign, write_foreign  # brings pyarrow, which deciding does not need
+        from nba.tables.checks import as_pandas
+
+        foreign = Foreign(
+            as_pandas(frame, name="frame"),
+            origin=origin,
+            mapping=mapping,
+            constants=constants or {},
+            timezone=timezone,
+            reward_range=reward_range,
+        )
+        found = by_id(foreign.receipts)
+        if not found:
+            return 0
+        part, packed = self._packed(found)
+        count = self._database.write(lambda it: write_foreign(it, foreign, packed, part=part, origin=origin))
+        _logger.info("took in %d decisions", count)
+        return count
+
+    def imported(self, origin: str) -> pd.DataFrame:
+        """What `take_in` took in, with the frame's own columns and types; by moment and id."""
+        from nba.store.exchange import frame_of
+
+        receipts = self._receipts(decisions.c.origin == origin)
+        return self._database.read(lambda it: frame_of(it, receipts, origin))
+
+    def settled(self, origin: str = "") -> Outcomes:
+        """Results that were handed out by `outcomes`, or taken in from elsewhere; without an engagement."""
+        from nba.store import outcomes as judging
+
+        table = decisions.c
+        names = (*PENDING[:7], "selection_prob")
+        query = select(
+            *(table[name] for name in names), outcomes.c.state, outcomes.c.reward, outcomes.c.touched_at
+        ).join_from(decisions, outcomes, outcomes.c.decision_id == table.decision_id)
+        query = query.where(table.origin == origin, table.forgotten.is_(False))
+        rows = self._database.read(lambda it: select_of(it, query, None))
+        return Outcomes(
+            rows=tuple(
+                judging.as_outcome(row, judging.Judged(row["state"], row["reward"], row["touched_at"]))
+                for row in rows
+            ),
+            engagement=None,
+        )
+
+    def export(self, folder: str | os.PathLike[str]) -> dict[str, int]:
+        """Write decisions.parquet (receipts as JSON text), feedback.parquet and outcomes.parquet.
+
+        The files are private to their user; gives how many rows each has.
+
+        Raises
+        ------
+        ArgumentError
+            If the folder holds such files already.
+        """
+        from nba.store.exchange import write_parquet
+
+        return self._database.read(lambda it: write_parquet(it, Path(folder)))
 
     def _overwrite(self) -> None:
         if not self._database.vacuum():
