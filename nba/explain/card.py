@@ -377,7 +377,7 @@ def _feedback(receipt: Receipt, reasons: Mapping[str, str], book: Book) -> tuple
     if receipt.action == DO_NOTHING:
         return ()
     return tuple(
-        (code, book.phrase("dismiss", code) or inert(code), book.phrase("teaches", meaning))
+        (inert(code), book.phrase("dismiss", code) or inert(code), book.phrase("teaches", meaning))
         for code, meaning in reasons.items()
     )
 

@@ -99,7 +99,7 @@ def salesforce(receipts: Sequence[Receipt], cards: Sequence[RepCard]) -> Rows:
         {
             "recommendation_id": card.decision_id,
             "account_id": card.hcp_id,
-            "action": receipt.action.channel,
+            "action": inert(receipt.action.channel),
             "name": shorten(_title(card), longest=80),
             "description": shorten(_reason(card), longest=_REASON),
             "expires": _iso(receipt.valid_until),
