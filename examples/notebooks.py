@@ -14,8 +14,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 NAMES = ("quickstart", "your_own_data")
-SECONDS = 300
-"""A cell may take so long; on an idle machine none takes ten."""
+SECONDS = 900
+"""A cell may take so long on a busy machine; on an idle one none takes twenty."""
 
 
 def cells_of(script: str) -> list[tuple[str, str]]:

@@ -31,7 +31,7 @@ def printed(book):
     return "".join(output.get("text", "") for output in outputs)
 
 
-@every_notebook
+@pytest.mark.parametrize("name", [pytest.param("quickstart", marks=pytest.mark.slow), "your_own_data"])
 def test_a_notebook_runs_from_its_first_cell_to_its_last(name, tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     (tmp_path / "work").mkdir()
