@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from nba.contracts import DAY, Bools, Design, Feature, Floats
 from nba.errors import ArgumentError
 from nba.evaluation import Interval, auc, calibration_line, clustered_mean, log_losses
 from nba.features import Occurrence
-from nba.models import PairPropensity
+from nba.models import LightGBMPerPair, PairPropensity
 from training.console import main, step, table
 from training.levels import level_shifts
 from training.panel import (
@@ -67,8 +68,9 @@ CAVEATS = (
     "all physicians.",
 )
 
-Margins = dict[str, Floats]
+Margins = Mapping[str, Floats]
 """Log-odds for the same requests, by who gave them."""
+S = TypeVar("S", PairPropensity, LightGBMPerPair)
 Rival = Callable[[Panel, Panel], Floats]
 """Fits on the first panel, gives the log-odds of the second's requests."""
 OURS = "forecast"
@@ -82,6 +84,17 @@ def _logistic(train: Panel, test: Panel) -> Floats:
     return logistic_per_pair(train.design, train.y, test.design, threads=THREADS)
 
 
+def _trees(**settings: Any) -> Rival:
+    def margins(train: Panel, test: Panel) -> Floats:
+        return _fitted(LightGBMPerPair(**settings), train).score(test.design)[0]
+
+    return margins
+
+
+def _trees_on_counts(train: Panel, test: Panel) -> Floats:
+    return _trees()(train.six_month_counts(), test.six_month_counts())
+
+
 def _count_alone(train: Panel, test: Panel) -> Floats:
     place = [feature.name for feature in test.design.shared_features].index(SIX_MONTHS.name(""))
     return logistic_on_count(train.design.shared[:, place], train.y, test.design.shared[:, place])
@@ -90,10 +103,18 @@ def _count_alone(train: Panel, test: Panel) -> Floats:
 RIVALS: dict[str, tuple[str, Rival]] = {
     "base rate": ("each pair's rate in training", _base_rate),
     "logistic": ("a logistic regression a pair", _logistic),
+    "trees": ("LightGBM a pair, its defaults", _trees()),
+    "small trees": ("LightGBM a pair, small, stopped early", _trees(settings="small")),
+    "one model": (
+        "one LightGBM with the pair as a category, stopped early",
+        _trees(settings="small", pair_as_category=True),
+    ),
 }
 """What each is, and how its margins come about."""
 ANY_RIVALS: dict[str, tuple[str, Rival]] = {
     "count": ("logistic regression on the six-month count alone", _count_alone),
+    "trees on counts": ("LightGBM, 100 trees, on six-month counts", _trees_on_counts),
+    "trees": ("LightGBM, 100 trees, on the forecast's columns", _trees()),
 }
 
 
@@ -140,6 +161,7 @@ class Figures:
     calibration: tuple[float, float]
     sizes: tuple[SizeGroup, ...]
     reasons: dict[str, float]
+    weights: tuple[tuple[str, ...], ...]
     any_contact: AnyContact
 
 
@@ -167,11 +189,12 @@ def forecast(history: History, *, n_pairs: int = 100) -> Figures:
     ):
         train, test = training_panel(history, rule), history.test(rule, PAIR_COLUMNS, peers=True)
     with step(f"Fitting the pair models on {len(train.y):,} rows"):
-        model = _fitted(train)
+        model = _fitted(PairPropensity(calibration_share=CALIBRATION_SHARE), train)
     with step(f"Scoring {len(test.y):,} rows"):
         ours, _ = model.score(test.design)
         shifts = _shifts(test, ours)
         reasons = mean_reasons(model, test) | {LEVEL: float(np.abs(shifts).mean())}
+    weights = tuple(model.weights_.rows())
     del model
     positives = train.by_pair(train.y).sum(axis=0)
     once = dict(_margins(RIVALS, train, test)) | {OURS: ours}
@@ -193,6 +216,7 @@ def forecast(history: History, *, n_pairs: int = 100) -> Figures:
         calibration=calibration_line(margins[OURS], test.y),
         sizes=_by_size(test, losses, positives),
         reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        weights=weights,
         any_contact=any_contact(history),
     )
 
@@ -203,7 +227,8 @@ def any_contact(history: History) -> AnyContact:
     train = history.train(rule, ABOUT_THE_HCP, peers=False)
     test = history.test(rule, ABOUT_THE_HCP, peers=False)
     with step("Any contact: fitting and scoring"):
-        ours, _ = _fitted(train).score(test.design)
+        model = _fitted(PairPropensity(calibration_share=CALIBRATION_SHARE), train)
+        ours, _ = model.score(test.design)
     margins = dict(_margins(ANY_RIVALS, train, test)) | {OURS: ours}
     losses = _losses(margins, test.y)
     return AnyContact(
@@ -247,6 +272,8 @@ def print_figures(figures: Figures) -> None:
         f"calibration intercept {figures.calibration[0]:.3f}, slope {figures.calibration[1]:.3f} "
         "(0 and 1 are perfect)"
     )
+    print("\nWeight that the boosted correction earned on later rows than it was grown on")
+    print(table(("channel, positives of the pair", "earned on", "weight"), _weight_rows(figures.weights)))
     print(f"\nAny contact in {WITHIN_DAYS} days: {figures.any_contact.rows:,} rows (HCP, month)")
     print(_any_table(figures.any_contact))
     print("\nWhat moved the forecasts (mean |contribution| in log-odds over all rows)")
@@ -278,6 +305,10 @@ def _rival_table(figures: Figures) -> str:
         for name, what in said.items()
     ]
     return table(("all pairs", "as fitted", "kept level", "mean AUC", "forecast as fitted better by"), rows)
+
+
+def _weight_rows(weights: Sequence[tuple[str, ...]]) -> list[tuple[str, str, str]]:
+    return [(f"{channel}, {size or 'any number'}", n, weight) for channel, size, n, weight in weights]
 
 
 def _any_table(figures: AnyContact) -> str:
@@ -314,8 +345,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def _fitted(train: Panel) -> PairPropensity:
-    model = PairPropensity(calibration_share=CALIBRATION_SHARE)
+def _fitted(model: S, train: Panel) -> S:
     at = train.labels.at[train.labels.row]
     return model.fit(train.design, train.y, at=at, gap_seconds=WITHIN_DAYS * DAY)
 

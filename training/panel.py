@@ -26,12 +26,13 @@ UNTIL = "2015-07-01"
 WITHIN_DAYS = 30
 THREADS = os.cpu_count() or 1
 """Figures do not depend on it."""
-SIX_MONTHS = Count(of="touches", window_days=180)
+SIX_MONTHS_DAYS = 180
+SIX_MONTHS = Count(of="touches", window_days=SIX_MONTHS_DAYS)
 ABOUT_THE_HCP: tuple[Declared, ...] = (
     SIX_MONTHS,
     Recency(of="touches"),
     Decayed(of="touches", half_life_days=30),
-    Count(of="touches", by="channel", window_days=180),
+    Count(of="touches", by="channel", window_days=SIX_MONTHS_DAYS),
     Attribute(column="specialty"),
     Attribute(column="role"),
 )
@@ -62,6 +63,15 @@ class Panel:
     def by_pair(self, values: Floats) -> Floats:
         """(n_rows, K) of one number a request."""
         return values.reshape(-1, len(self.labels.actions))
+
+    def six_month_counts(self) -> Panel:
+        """The same rows, of columns only the six-month counts: of all contacts, and by channel."""
+        about = self.design.shared_features
+        kept = [j for j, f in enumerate(about) if f.unit == "count" and f.window_days == SIX_MONTHS_DAYS]
+        design = replace(
+            self.design, shared=self.design.shared[:, kept], shared_features=tuple(about[j] for j in kept)
+        )
+        return replace(self, design=design)
 
     def by_hcp(self, values: Floats, pairs: Bools | None = None) -> Floats:
         """Mean per HCP of one number a request; every HCP has as many, so their mean is the mean of all."""
