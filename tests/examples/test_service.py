@@ -162,9 +162,7 @@ def check_every_answer_is_in_the_log_once(answers, log, *, requests, digests):
     assert sorted(kept["decision_id"]) == sorted(set(told)) == sorted(told)
     statuses = dict(zip(kept["decision_id"], kept["status"], strict=True))
     assert all(statuses[answer["decision_id"]] == answer["status"] for _, answer in answers)
-    by = [answer["model_digest"] for _, answer in answers]
-    assert set(by) == set(digests)
-    assert sorted(by, key=digests.index) == by or by.count(digests[1]) > 0
+    assert {answer["model_digest"] for _, answer in answers} == set(digests), "one model answered everything"
     said = log.with_suffix(".out").read_text("utf-8")
     assert "hcp_" not in said, "ids of people are in what the server printed"
     assert "Traceback" not in said
