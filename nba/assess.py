@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from nba import evaluation
-from nba.contracts import Action, Floats, Labels
+from nba import evaluation, explain
+from nba.contracts import DO_NOTHING, Action, Columns, Contributions, Floats, Ints, Labels
 from nba.decision import Known
 from nba.errors import ArgumentError
 from nba.evaluation import Interval
 from nba.models import SegmentBaseline
 from nba.plan import Plan
 from nba.tables import Engagement, as_moment
+from nba.why import Why
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,173 @@ def true_worth(plan: Plan, territory: Any, *, value: float, costs: Mapping[str, 
     worth = np.where(touched, p * value - cost, 0.0)
     hcps = np.array([hcp for hcp, _ in chosen], dtype=object)
     return Worth(evaluation.clustered_mean(worth, hcps), int(touched.sum()), float(p[touched].sum()))
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Whether the reasons that a card would name stay, had other HCPs been met.
+
+    Attributes
+    ----------
+    kept : share of each decision's three strongest visible reasons that a refit names too, over HCPs
+    refits, decisions : how many
+    """
+
+    kept: Interval
+    refits: int
+    decisions: int
+
+
+def reason_stability(
+    model: Any, data: Engagement, *, at: Any, refits: int = 10, seed: int = 0
+) -> Stability:
+    """Refit the scorer on HCPs drawn with replacement; do the strongest reasons of today's actions stay?
+
+    The actions are those the model would choose at ``at``; only their reasons are worked out anew.
+    """
+    plan = model.recommend(data, at=at, seed=seed)
+    why = plan.cards.why
+    if why is None or refits < 1:
+        raise ArgumentError(f"refits is {refits}; expected 1 or more, of a fitted model.")
+    asked = [(r.hcp_id, r.action) for r in plan if r.action != DO_NOTHING]
+    contributions, design, _ = why.of(asked, at=plan.at)
+    before = _strongest(contributions)
+    labels = model.outcome.labels(data, until=model.fitted_until_)
+    window = model.outcome.horizon_seconds(data.columns("channels"))
+    rng = np.random.default_rng(seed)
+    shares = np.zeros(len(asked))
+    for _ in range(refits):
+        drawn = _resampled(labels, rng)
+        scorer = deepcopy(model.scorer)
+        scorer.fit(model.design(why.known, drawn), drawn.y, at=drawn.at[drawn.row], gap_seconds=window)
+        after = _strongest(scorer.contributions(design))
+        shares += [len(a & b) / max(len(a), 1) for a, b in zip(before, after, strict=True)]
+    hcps = np.array([hcp for hcp, _ in asked], dtype=object)
+    return Stability(evaluation.clustered_mean(shares / refits, hcps), refits, len(asked))
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """Whether scores rest on what their reasons name.
+
+    Attributes
+    ----------
+    moved : share of decisions whose score falls when the events of their strongest reason are taken away
+    by_reason : (share, decisions) of each reason group
+    n : decisions whose strongest reason for the action rests on events
+    """
+
+    moved: Interval
+    by_reason: Mapping[str, tuple[float, int]]
+    n: int
+
+
+def reason_faithfulness(plan: Plan, *, most: int | None = None) -> Faithfulness:
+    """Take the events of each decision's strongest reason away: does its score fall?
+
+    Events are those of the action's channel, topic or content, or all contacts, whichever the reason is
+    about; reasons that rest on an absence ("no contacts") or an attribute have none and are left out.
+
+    Raises
+    ------
+    ArgumentError
+        If the plan came without its model, or fewer than two decisions have such a reason.
+    """
+    why = plan.cards.why
+    if why is None:
+        raise ArgumentError("This plan came without its model; take it from recommend() or decide().")
+    tables = why.known.tables
+    named = _named_events(plan, tables, most)
+    if len(named) < 2:
+        raise ArgumentError(f"{len(named)} decisions have a reason that rests on events; expected 2 or more.")
+    gone = np.concatenate([rows for _, _, rows in named])
+    known = Known.of(_Without(tables, gone), why.decider.features)
+    asked = [(receipt.hcp_id, receipt.action) for receipt, _, _ in named]
+    before = why.of(asked, at=plan.at)[0].margin
+    after = Why(why.decider, known, why.actions).of(asked, at=plan.at)[0].margin
+    fell = (after < before).astype(float)
+    groups = np.array([group for _, group, _ in named], dtype=object)
+    return Faithfulness(
+        evaluation.clustered_mean(fell, np.array([hcp for hcp, _ in asked], dtype=object)),
+        {g: (float(fell[groups == g].mean()), int((groups == g).sum())) for g in sorted(set(groups))},
+        len(named),
+    )
+
+
+@dataclass(frozen=True)
+class _Without:
+    """Tables in which some interactions never happened."""
+
+    tables: Any
+    gone: Ints
+
+    def columns(self, table: str) -> Columns:
+        columns: Columns = self.tables.columns(table)
+        if table != "interactions":
+            return columns
+        keep = np.ones(len(columns["ts"]), dtype=bool)
+        keep[self.gone] = False
+        return {name: values[keep] for name, values in columns.items()}
+
+
+def _named_events(plan: Plan, tables: Any, most: int | None) -> list[tuple[Any, str, Ints]]:
+    interactions, content = tables.columns("interactions"), tables.columns("content")
+    topics = dict(zip(content["content_id"], content["topic"], strict=True))
+    found: list[tuple[Any, str, Ints]] = []
+    for receipt in plan:
+        favour = [r for r in receipt.reasons if r.log_odds > 0 and r.visibility == "rep" and r.group in _ABOUT]
+        if receipt.action == DO_NOTHING or not favour or (most is not None and len(found) >= most):
+            continue
+        group = max(favour, key=lambda r: r.log_odds).group
+        mine = np.flatnonzero(interactions["hcp_id"] == receipt.hcp_id)
+        about = {
+            "channel": interactions["channel"][mine] == receipt.action.channel,
+            "content": interactions["content_id"][mine] == receipt.action.content,
+            "topic": np.array(
+                [topics.get(c, "") == topics[receipt.action.content] for c in interactions["content_id"][mine]],
+                dtype=bool,
+            ),
+            "engaged": interactions["engaged"][mine],
+        }[_ABOUT[group]]
+        if about.any():
+            found.append((receipt, group, mine[about]))
+    return found
+
+
+_ABOUT = {
+    "channel_response": "channel",
+    "topic_interest": "topic",
+    "content_history": "content",
+    "overall_engagement": "engaged",
+}
+
+
+def _strongest(contributions: Contributions) -> list[set[str]]:
+    groups = explain.grouped(contributions, audience="rep")
+    shown = [k for k, name in enumerate(groups.names) if name != explain.OTHER_FACTORS]
+    order = np.argsort(-np.abs(groups.values[:, shown]), axis=1, kind="stable")[:, :3]
+    return [{groups.names[shown[k]] for k in row} for row in order]
+
+
+def _resampled(labels: Labels, rng: np.random.Generator) -> Labels:
+    """The labels of as many HCPs, drawn with replacement."""
+    names, code = np.unique(labels.hcps, return_inverse=True)
+    drawn = np.sort(rng.integers(len(names), size=len(names)))
+    rows_of = np.split(np.argsort(code, kind="stable"), np.cumsum(np.bincount(code))[:-1])
+    rows = np.concatenate([rows_of[k] for k in drawn])
+    starts = np.searchsorted(labels.row, np.arange(len(labels.hcps)))
+    ends = np.searchsorted(labels.row, np.arange(len(labels.hcps)), side="right")
+    requests = np.concatenate([np.arange(starts[row], ends[row]) for row in rows])
+    return Labels(
+        hcps=labels.hcps[rows],
+        at=labels.at[rows],
+        row=np.repeat(np.arange(len(rows)), ends[rows] - starts[rows]),
+        pair=labels.pair[requests],
+        y=labels.y[requests],
+        actions=labels.actions,
+        censored=labels.censored,
+        selection_prob=labels.selection_prob[requests],
+    )
 
 
 def _between(labels: Labels, first: int) -> Labels:
