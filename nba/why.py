@@ -75,7 +75,7 @@ class Why:
             If the model has learned since.
         """
         acting = tuple(receipt for receipt in receipts if receipt.action != DO_NOTHING)
-        found = self._of([(r.hcp_id, r.action) for r in acting], at=acting[0].decided_at if acting else 0)
+        found = self.of([(r.hcp_id, r.action) for r in acting], at=acting[0].decided_at if acting else 0)
         _check_same(acting, found[0])
         return Parts(acting, *found)
 
@@ -143,7 +143,7 @@ class Why:
         book: explain.Book,
     ) -> list[explain.Side]:
         acting = [action for action in actions if action != DO_NOTHING]
-        contributions, _, evidence = self._of([(receipt.hcp_id, a) for a in acting], at=receipt.decided_at)
+        contributions, _, evidence = self.of([(receipt.hcp_id, a) for a in acting], at=receipt.decided_at)
         _check_same([receipt], contributions)
         names = Names.of(self.known.tables, book=book)
         kinds = {term.name: term.kind for term in terms}
@@ -205,9 +205,10 @@ class Why:
             valid_until=receipt.valid_until,
         )
 
-    def _of(
+    def of(
         self, asked: Sequence[tuple[str, Action]], *, at: int
     ) -> tuple[Contributions, Design, Sequence[Mapping[str, Evidence]]]:
+        """Exact contributions of any (HCP, action) at a moment, with feature rows and counts."""
         place = {action: k for k, action in enumerate(self.actions[1:])}
         design, evidence = self.decider.features.evidence(
             self.known.events,
