@@ -172,9 +172,7 @@ class Stability:
     decisions: int
 
 
-def reason_stability(
-    model: Any, data: Engagement, *, at: Any, refits: int = 10, seed: int = 0
-) -> Stability:
+def reason_stability(model: Any, data: Engagement, *, at: Any, refits: int = 10, seed: int = 0) -> Stability:
     """Refit the scorer on HCPs drawn with replacement; do the strongest reasons of today's actions stay?
 
     The actions are those the model would choose at ``at``; only their reasons are worked out anew.
@@ -269,7 +267,9 @@ def _named_events(plan: Plan, tables: Any, most: int | None) -> list[tuple[Any, 
     topics = dict(zip(content["content_id"], content["topic"], strict=True))
     found: list[tuple[Any, str, Ints]] = []
     for receipt in plan:
-        favour = [r for r in receipt.reasons if r.log_odds > 0 and r.visibility == "rep" and r.group in _ABOUT]
+        favour = [
+            r for r in receipt.reasons if r.log_odds > 0 and r.visibility == "rep" and r.group in _ABOUT
+        ]
         if receipt.action == DO_NOTHING or not favour or (most is not None and len(found) >= most):
             continue
         group = max(favour, key=lambda r: r.log_odds).group
@@ -278,7 +278,10 @@ def _named_events(plan: Plan, tables: Any, most: int | None) -> list[tuple[Any, 
             "channel": interactions["channel"][mine] == receipt.action.channel,
             "content": interactions["content_id"][mine] == receipt.action.content,
             "topic": np.array(
-                [topics.get(c, "") == topics[receipt.action.content] for c in interactions["content_id"][mine]],
+                [
+                    topics.get(c, "") == topics[receipt.action.content]
+                    for c in interactions["content_id"][mine]
+                ],
                 dtype=bool,
             ),
             "engaged": interactions["engaged"][mine],
@@ -393,4 +396,14 @@ def _true_probabilities(chosen: list[tuple[str, Action]], at: int, territory: An
     return p
 
 
-__all__ = ["Window", "Worth", "later_window", "true_worth", "window_labels"]
+__all__ = [
+    "Faithfulness",
+    "Stability",
+    "Window",
+    "Worth",
+    "later_window",
+    "reason_faithfulness",
+    "reason_stability",
+    "true_worth",
+    "window_labels",
+]
