@@ -72,7 +72,8 @@ class Funnel:
 
     def reason(self, row: int, action: int) -> str:
         """Why one candidate is not eligible: the first rule's reason; "" where it is eligible."""
-        return self._reasons[self.step[row, action]]
+        reason: str = self._reasons[int(self.step[row, action])]
+        return reason
 
     @cached_property
     def _reasons(self) -> tuple[str, ...]:

@@ -119,3 +119,16 @@ def test_touches_of_hcps_that_are_not_asked_about_are_refused(build):
 def test_numpy_numbers_are_numbers():
     assert FrequencyCap(np.int64(2), days=np.float64(7)) == FrequencyCap(2, days=7)
     assert isinstance(FrequencyCap(2, days=7), Guardrail)
+
+
+def test_the_pressure_cap_counts_touches_of_all_channels_and_brands_and_those_still_to_come(build, reasons):
+    content = [{"content_id": "a", "product_id": "A"}, {"content_id": "b", "product_id": "B"}]
+    touches = [
+        {"ts": AT - DAY, "channel": "email", "content_id": "a"},
+        {"ts": AT - 2 * DAY, "channel": "push", "content_id": "b"},
+        {"ts": AT, "channel": "phone", "pending": True},
+    ]
+    world = build(actions=[("email", "a"), ("push", "b")], content=content, touches=touches, at=AT)
+
+    assert reasons(FrequencyCap(3, days=7), world) == [["", "frequency_cap", "frequency_cap"]]
+    assert reasons(FrequencyCap(4, days=7), world) == [["", "", ""]]
