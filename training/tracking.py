@@ -272,9 +272,14 @@ class Run:
         from nba.mlflow import load_model, log_model
 
         with self._store.in_force():
-            info = log_model(
-                model, name=name, registered_model_name=name, run_id=self._id, input_example=example
-            )
+            mlflow = imported()
+            mlflow.start_run(
+                run_id=self._id
+            )  # else it stands in the default experiment
+            try:
+                info = log_model(model, name=name, registered_model_name=name, input_example=example)
+            finally:
+                mlflow.end_run("RUNNING")  # no longer the active run, but not finished yet
             version = str(info.registered_model_version)
             if decides(load_model(f"models:/{name}/{version}")) != decides(model):
                 raise TrackingError(f"Version {version} of {name}, read back, decides otherwise.")

@@ -201,6 +201,8 @@ def test_the_champion_is_the_newest_and_decides_the_same_elsewhere(trained, own_
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout == (out / "receipts.jsonl").read_bytes()
     champion = client.get_model_version_by_alias("nba", "champion")
+    logged = client.get_logged_model(runs[1].outputs.model_outputs[0].model_id)
+    assert logged.artifact_location.startswith(store.artifacts.as_uri())
     assert (str(champion.version), champion.run_id) == ("2", runs[1].info.run_id)
     assert runs[0].data.tags["champion"] == "models:/nba/1"
 
