@@ -324,44 +324,74 @@ except LogError:
 
 _KILLING = """
 import itertools, os, random, time
-from pathlib import Path
+import numpy as np
+from nba import artifact
 
 def write(turn):
     said = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     log = Log(sys.argv[1])
+    def done(what, name):
+        os.write(said, f"{what} {name}\\n".encode())
     for batch in itertools.count():
         name = f"{turn}-{batch}"
-        made = [make_receipt(f"{name}-{p}", batch_id=name) for p in range(20)]
+        made = [make_receipt(f"{name}-{p}", hcp_id=f"{name}-{p}", batch_id=name) for p in range(20)]
         log.append(made)
-        os.write(said, f"appended {name}\\n".encode())
+        done("appended", name)
         log.commit(made)
-        os.write(said, f"committed {name}\\n".encode())
+        done("committed", name)
+        log.feedback([
+            {"decision_id": it.decision_id, "ts": START + 60, "response": "sent"} for it in made
+        ])
+        done("told", name)
+        log.forget(f"{name}-0")
+        done("forgot", name)
+        artifact.save(
+            sys.argv[5], manifest={"name": name}, arrays={"a": np.full(1000, batch)}, overwrite=True
+        )
+        done("saved", name)
 
 waits = random.Random(int(sys.argv[4]))
 for turn in range(int(sys.argv[3])):
     child = os.fork()
     if not child:
         write(turn)
-    time.sleep(0.02 + waits.random() * 0.3)
+    time.sleep(0.02 + waits.random() * 0.5)
     os.kill(child, 9)
     os.waitpid(child, 0)
     Log(sys.argv[1]).receipts()
+    if os.path.exists(sys.argv[5]):
+        artifact.load(sys.argv[5])
 """
 
 
 def kill_while_writing(folder, *, times, seed):
-    """Kill processes that append and commit, at random points; hold what they were told against the file."""
-    path, said = folder / "log.db", folder / "said.txt"
-    with run(_KILLING, str(path), str(said), str(times), str(seed)) as child:
+    """Kill processes that append, commit, are told, forget and save, at random points; check what is left."""
+    path, said, bundle = folder / "log.db", folder / "said.txt", folder / "bundle"
+    with run(_KILLING, str(path), str(said), str(times), str(seed), str(bundle)) as child:
         assert child.wait() == 0
-    frame = Log(path).decisions()
-    batches = frame.groupby("batch_id")["status"].agg(["size", "nunique", "first"])
-    assert (batches["size"] == 20).all()
-    assert (batches["nunique"] == 1).all()
-    acknowledged = [line.split() for line in said.read_text().splitlines()]
-    for word, batch in acknowledged:
-        assert batches.loc[batch, "first"] in {"committed", *(["proposed"] if word == "appended" else [])}
-    return len(acknowledged)
+    log = Log(path)
+    frame = log.decisions()
+    batches = frame.groupby("batch_id").agg(
+        size=("status", "size"), fates=("status", "nunique"), status=("status", "first"),
+        forgotten=("forgotten", "sum"),
+    )  # fmt: skip
+    assert (batches["size"] == 20).all()  # no batch is torn, and the forgotten stay in the totals
+    assert (batches["fates"] == 1).all()
+    words = ["appended", "committed", "told", "forgot", "saved"]
+    reached: dict[str, int] = {}
+    for line in said.read_text().splitlines():
+        word, name = line.split()
+        reached[name] = words.index(word)
+    for name, word in reached.items():
+        funnel = log.funnel(batch_id=name)
+        assert funnel["sent"] in ({20} if word >= 2 else {0, 20})
+        assert batches.loc[name, "forgotten"] in ({1} if word >= 3 else {0, 1} if word == 2 else {0})
+        assert word < 1 or batches.loc[name, "status"] == "committed"
+    assert len(log.receipts()) == int((~frame["forgotten"]).sum())
+    with sqlite3.connect(path) as direct:
+        assert direct.execute("pragma integrity_check").fetchone() == ("ok",)
+    direct.close()
+    return len(reached)
 
 
 def test_a_kill_loses_nothing_acknowledged_and_tears_no_batch(tmp_path):
@@ -407,24 +437,55 @@ sys.exit(max(os.waitpid(child, 0)[1] for child in children))
 """
 
 
-def race_for_one_touch(path, *, processes, hcps):
+def race_for_one_touch(url, *, processes, hcps):
     """Processes that each want to touch every HCP, where one touch each is free."""
-    with run(_RACING, str(path), str(processes), str(hcps)) as child:
+    with run(_RACING, url, str(processes), str(hcps)) as child:
         assert child.wait() == 0
-    frame = Log(path).decisions()
+    log = Log(url)
+    frame = log.decisions()
     assert len(frame) == processes * hcps
     committed = frame[frame["status"] == "committed"]
     assert sorted(committed["hcp_id"]) == sorted({f"h{p}" for p in range(hcps)})
-    assert Log(path).voids() == {"capped": (processes - 1) * hcps}
+    assert log.voids() == {"capped": (processes - 1) * hcps}
+    assert sum(log.voids_by_action().values()) == (processes - 1) * hcps
+    log.close()
 
 
-def test_of_two_processes_with_one_free_touch_exactly_one_commits(tmp_path):
-    race_for_one_touch(tmp_path / "log.db", processes=2, hcps=15)
+def test_of_two_processes_with_one_free_touch_exactly_one_commits(database):
+    race_for_one_touch(database, processes=2, hcps=15)
 
 
 @pytest.mark.slow
-def test_of_eight_processes_with_one_free_touch_exactly_one_commits(tmp_path):
-    race_for_one_touch(tmp_path / "log.db", processes=8, hcps=200)
+def test_of_eight_processes_with_one_free_touch_exactly_one_commits(database):
+    race_for_one_touch(database, processes=8, hcps=200)
+
+
+def test_a_fork_may_use_the_log_of_its_parent(database):
+    code = """
+import os
+log = Log(sys.argv[1])
+log.commit([make_receipt("parent")])
+child = os.fork()
+if not child:
+    log.commit([make_receipt("child", hcp_id="h2")])
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+log.commit([make_receipt("after", hcp_id="h3")])
+"""
+    with run(code, database) as child:
+        assert child.wait() == 0
+
+    log = Log(database)
+    assert sorted(it.decision_id for it in log.receipts()) == ["after", "child", "parent"]
+    log.close()
+
+
+def test_a_log_may_be_closed_and_used_again(log, receipt):
+    log.append([receipt()])
+    log.close()
+    log.close()
+
+    assert log.receipts() == [receipt()]
 
 
 def test_threads_may_share_a_log(log, receipt):
