@@ -1,22 +1,39 @@
 """Choosing among the eligible, with known probabilities."""
 
+from nba.policies.arms import Arm, Holdout, Split, arms_pmf
+from nba.policies.collapse import Concentration, concentration
 from nba.policies.inverse_gap import InverseGap
 from nba.policies.pmf import choose, draw, keyed_uniforms, selection_pmf
 from nba.policies.registry import from_dict
-from nba.policies.simple import EpsilonGreedy, Greedy, Uniform
+from nba.policies.simple import EpsilonGreedy, Greedy, Softmax, Uniform
+from nba.policies.thompson import Thompson
+from nba.policies.threshold import Threshold
 from nba.policies.value import changed_without, effective_actions, priority, terms_of, winners
+from nba.policies.within import Budget, Forgetting, Ramp
 from nba.policies.worth import TERMS, ContextWeight, Worth
 
 __all__ = [
-    "TERMS",
+    "Arm",
+    "Budget",
+    "Concentration",
     "ContextWeight",
     "EpsilonGreedy",
+    "Forgetting",
     "Greedy",
+    "Holdout",
     "InverseGap",
+    "Ramp",
+    "Softmax",
+    "Split",
+    "TERMS",
+    "Thompson",
+    "Threshold",
     "Uniform",
     "Worth",
+    "arms_pmf",
     "changed_without",
     "choose",
+    "concentration",
     "draw",
     "effective_actions",
     "from_dict",

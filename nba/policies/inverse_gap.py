@@ -10,9 +10,8 @@ from nba.contracts import Bools, Floats, Scores
 from nba.errors import ArgumentError
 from nba.policies.registry import Described, number_between
 
-_GAMMA_PER_SQRT_N = (
-    30.0  # won the bake-off together with optimism .5; theory gives sqrt(K n) up to a constant
-)
+_GAMMA_PER_SQRT_N = 30.0  # theory gives sqrt(K n) up to a constant
+_NONE = np.empty((0, 0))
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class InverseGap(Described):
     gamma : how fast probability falls with the gap, 0 (evenly) or more. None is the schedule
         30 * sqrt(n), n the training rows of the row's eligible pairs: no data, no preference
     optimism : how many standard deviations are added to each priority before gaps are taken; takes
-        priority * (1 - propensity) * spread as one, which is exact to first order where no cost is
-        subtracted, and too small by the cost's share where one is
+        slope * propensity * (1 - propensity) * spread as one, exact to first order. Without a slope
+        |priority| / propensity stands for it, too small by the cost's share where a cost is subtracted
 
     References
     ----------
@@ -62,43 +61,47 @@ class InverseGap(Described):
 
     def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
         """(n, K) inverse gap weights over the eligible of each row."""
-        hopeful = self._hopeful(priorities, scores, eligible)
-        rows = np.arange(len(hopeful))
-        best = np.argmax(np.where(eligible, hopeful, -np.inf), axis=1)
-        scale = np.max(np.abs(hopeful), axis=1)  # ineligible entries are 0 here
-        behind = np.where(eligible, hopeful[rows, best][:, None] - hopeful, 0.0)
-        gap = behind / np.where(scale > 0, scale, 1.0)[:, None]
-        n_eligible = eligible.sum(axis=1)
-        weights = np.where(eligible, 1.0 / (n_eligible[:, None] + self._gamma(scores, eligible) * gap), 0.0)
-        weights[rows, best] = 0.0
-        # a running sum adds in a fixed order: one row alone gives the same bits as in a batch
-        weights[rows, best] = 1.0 - np.cumsum(weights, axis=1)[:, -1]
+        from nba.policies.compiled import inverse_gap
+
+        spread, slope = known_spread(self, scores, eligible) if self.optimism else (_NONE, _NONE)
+        rows = self._rows(scores) if self.gamma is None else np.zeros(priorities.shape[1])
+        weights = np.empty(priorities.shape)
+        inverse_gap(
+            np.ascontiguousarray(priorities, np.float64), np.ascontiguousarray(scores.margin, np.float64),
+            spread, slope, rows, np.ascontiguousarray(eligible), _GAMMA_PER_SQRT_N,
+            -1.0 if self.gamma is None else self.gamma, self.optimism, weights,
+        )  # fmt: skip
         return weights
 
-    def _hopeful(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
-        known = np.where(eligible, priorities, 0.0)
-        if self.optimism == 0:
-            return known
-        spread = np.where(eligible, scores.spread, 0.0)
-        if not (np.isfinite(spread).all() and (spread >= 0).all()):
-            raise ArgumentError(
-                "InverseGap with optimism found spreads that are missing, infinite or negative, expected a "
-                "standard deviation for every eligible action. Give Scores.spread, or set optimism=0."
-            )
-        deviation = np.abs(known) * (1.0 - scores.propensity) * spread
-        hopeful: Floats = known + self.optimism * deviation
-        return hopeful
-
-    def _gamma(self, scores: Scores, eligible: Bools) -> Floats | float:
-        """One number, or (n, 1): the schedule of each row."""
-        if self.gamma is not None:
-            return self.gamma
+    def _rows(self, scores: Scores) -> Floats:
         rows = np.asarray(scores.n, dtype=np.float64)
         if not (np.isfinite(rows).all() and (rows >= 0).all()):
             raise ArgumentError(
                 "InverseGap found training row counts that are missing or negative, expected Scores.n >= 0 "
                 "for every action (0 for do_nothing). Give the counts, or set gamma yourself."
             )
-        total = np.cumsum(np.where(eligible, rows, 0.0), axis=1)[:, -1:]
-        schedule: Floats = _GAMMA_PER_SQRT_N * np.sqrt(total)
-        return schedule
+        return rows
+
+
+def known_spread(policy: object, scores: Scores, eligible: Bools) -> tuple[Floats, Floats]:
+    """(spread, slope) as loops read them, the slope empty where it is not known.
+
+    Raises
+    ------
+    ArgumentError
+        If a spread or slope of an eligible action is missing or infinite, or a spread negative.
+    """
+    spread = np.ascontiguousarray(scores.spread, dtype=np.float64)
+    slope = _NONE if scores.slope is None else np.ascontiguousarray(scores.slope, dtype=np.float64)
+    name = type(policy).__name__
+    if not (np.isfinite(spread) & (spread >= 0) | ~eligible).all():
+        raise ArgumentError(
+            f"{name} found spreads that are missing, infinite or negative, expected a standard deviation for "
+            "every eligible action. Give Scores.spread, or choose a policy that does not use it."
+        )
+    if slope.size and not (np.isfinite(slope) | ~eligible).all():
+        raise ArgumentError(
+            f"{name} found slopes that are missing or infinite, expected a number for every eligible action. "
+            "Give Scores.slope, or leave it out."
+        )
+    return spread, slope

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
+from dataclasses import replace
+from typing import NoReturn
 
 import numpy as np
 
@@ -11,6 +12,17 @@ from nba.contracts import Bools, Choice, Floats, Pmf, Policy, Scores
 from nba.errors import ArgumentError, SelectionError
 
 _SUM_TOLERANCE = 1e-6  # a policy's own rounding; the rest of the sum is made exact here
+_BLOCK = 4_096  # rows a policy is asked about at once: what it works in stays close to the processor
+_PERSON = b"nba draw"
+# BLAKE2b's first words are its constants and the parameters: digest of 8 bytes, no key, one node, our name
+_HEAD = np.array(
+    [
+        0x6A09E667F3BCC908 ^ 0x01010008, 0xBB67AE8584CAA73B, 0x3C6EF372FE94F82B, 0xA54FF53A5F1D36F1,
+        0x510E527FADE682D1, 0x9B05688C2B3E6C1F,
+        0x1F83D9ABFB41BD6B ^ int.from_bytes(_PERSON, "little"), 0x5BE0CD19137E2179,
+    ],
+    dtype=np.uint64,
+)  # fmt: skip
 
 
 def selection_pmf(policy: Policy, *, priorities: Floats, scores: Scores, eligible: Bools) -> Pmf:
@@ -47,9 +59,19 @@ def selection_pmf(policy: Policy, *, priorities: Floats, scores: Scores, eligibl
     """
     masked, eligible = _masked(priorities, eligible)
     explore = _explore_of(policy)
-    weights = np.asarray(policy.weights(masked.copy(), scores, eligible.copy()), dtype=np.float64)
-    _check_weights(weights, eligible)
-    return Pmf(probs=_mix(weights, eligible, explore), priorities=masked, eligible=eligible, explore=explore)
+    probs = np.empty(masked.shape)
+    for lo in range(0, len(probs), _BLOCK):
+        rows = slice(lo, lo + _BLOCK)
+        _fill(
+            probs[rows],
+            policy,
+            masked[rows],
+            _rows_of(scores, rows, len(masked)),
+            eligible[rows],
+            explore,
+            lo,
+        )
+    return Pmf(probs=probs, priorities=masked, eligible=eligible, explore=explore)
 
 
 def keyed_uniforms(hcps: Sequence[str], *, seed: int, at: int, stream: str = "") -> Floats:
@@ -76,15 +98,19 @@ def keyed_uniforms(hcps: Sequence[str], *, seed: int, at: int, stream: str = "")
     ...     keyed_uniforms([hcp], seed=7, at=0).round(4).item() for hcp in ("h1", "h2")]
     True
     """
+    from nba.policies.compiled import digests
+
     shared = b"".join(_with_length(part) for part in (_whole(seed, "seed"), _whole(at, "at"), stream))
-    start = blake2b(shared, digest_size=8, person=b"nba draw")
-    digests = []
-    for hcp in hcps:
-        key = start.copy()
-        key.update(_with_length(hcp))
-        digests.append(key.digest())
-    bits = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64) >> np.uint64(11)
-    return bits.astype(np.float64) * 2.0**-53
+    texts = list(hcps)
+    together = "".join(texts)
+    if together.isascii():
+        blob, sizes = together.encode("ascii"), [len(text) for text in texts]
+    else:
+        parts = [text.encode("utf-8", "surrogatepass") for text in texts]
+        blob, sizes = b"".join(parts), [len(part) for part in parts]
+    ends = np.cumsum(np.array(sizes, dtype=np.int64))
+    found = digests(np.frombuffer(shared, np.uint8), np.frombuffer(blob, np.uint8), ends, _HEAD)
+    return (found.byteswap() >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def choose(pmf: Pmf, uniforms: Floats) -> Choice:
@@ -110,18 +136,13 @@ def choose(pmf: Pmf, uniforms: Floats) -> Choice:
     >>> choice.action.tolist(), choice.selection_prob.tolist(), choice.explored.tolist()
     ([0, 1], [0.25, 0.75], [True, False])
     """
+    from nba.policies.compiled import pick
+
     _check_uniforms(uniforms, len(pmf.probs))
-    rows = np.arange(len(pmf.probs))
-    reach = np.cumsum(pmf.probs, axis=1)  # adds in a fixed order: a row alone draws as in a batch
-    # a number of at most 1 - 2**-53 times the sum rounds to below the sum: some action always reaches further
-    action = (reach <= (uniforms * reach[:, -1])[:, None]).sum(axis=1)
-    highest = np.max(pmf.priorities, axis=1)
-    return Choice(
-        action=action,
-        selection_prob=pmf.probs[rows, action],
-        draw=uniforms,
-        explored=pmf.priorities[rows, action] < highest,
-    )
+    n = len(pmf.probs)
+    action, selection_prob, explored = np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_)
+    pick(pmf.probs, pmf.priorities, uniforms, action, selection_prob, explored)
+    return Choice(action=action, selection_prob=selection_prob, draw=uniforms, explored=explored)
 
 
 def draw(pmf: Pmf, *, hcps: Sequence[str], seed: int, at: int, stream: str = "") -> Choice:
@@ -161,19 +182,28 @@ def _masked(priorities: Floats, eligible: Bools) -> tuple[Floats, Bools]:
             f"Found priorities of shape {priorities.shape} and eligible of shape {eligible.shape}, type "
             f"{eligible.dtype}; expected (n, K) numbers and (n, K) bools. Give both for every HCP and action."
         )
+    from nba.policies.compiled import mask
+
+    priorities, eligible = np.ascontiguousarray(priorities), np.ascontiguousarray(eligible)
+    masked = np.empty(priorities.shape)
+    if not mask(priorities, eligible, masked):
+        _refuse(priorities, eligible)
+    return masked, eligible
+
+
+def _refuse(priorities: Floats, eligible: Bools) -> NoReturn:
+    """Say which row cannot be decided, and why."""
     if len(empty := np.flatnonzero(~eligible.any(axis=1))):
         raise SelectionError(
             f"{len(empty)} rows have no eligible action, the first is row {empty[0]}; expected at least "
             "do_nothing. Leave column 0 eligible."
         )
     bad = eligible & ~np.isfinite(priorities)
-    if bad.any():
-        row, action = np.argwhere(bad)[0].tolist()
-        raise ArgumentError(
-            f"{int(bad.sum())} priorities of eligible actions are missing or infinite, the first in row "
-            f"{row}, action {action}; expected finite numbers. Give it a priority, or make it ineligible."
-        )
-    return np.where(eligible, priorities, -np.inf), np.ascontiguousarray(eligible)
+    row, action = np.argwhere(bad)[0].tolist()
+    raise ArgumentError(
+        f"{int(bad.sum())} priorities of eligible actions are missing or infinite, the first in row "
+        f"{row}, action {action}; expected finite numbers. Give it a priority, or make it ineligible."
+    )
 
 
 def _explore_of(policy: Policy) -> float:
@@ -183,7 +213,28 @@ def _explore_of(policy: Policy) -> float:
     return explore
 
 
-def _check_weights(weights: Floats, eligible: Bools) -> None:
+def _rows_of(scores: Scores, rows: slice, n: int) -> Scores:
+    """The scores of some rows; all of them where there is one block."""
+    if n <= _BLOCK:
+        return scores
+    slope = None if scores.slope is None else scores.slope[rows]
+    return replace(scores, margin=scores.margin[rows], spread=scores.spread[rows], slope=slope)
+
+
+def _fill(
+    probs: Floats, policy: Policy, masked: Floats, scores: Scores, eligible: Bools, explore: float, first: int
+) -> None:
+    """Write the rows' selection probabilities into ``probs``."""
+    from nba.policies.compiled import mix
+
+    # copies: a policy that writes into what it is handed harms nobody
+    weights = np.asarray(policy.weights(masked.copy(), scores, eligible.copy()), dtype=np.float64)
+    if weights.shape != eligible.shape or not mix(weights, eligible, explore, _SUM_TOLERANCE, probs):
+        _refuse_weights(weights, eligible, first)
+
+
+def _refuse_weights(weights: Floats, eligible: Bools, first: int) -> NoReturn:
+    """Say what is wrong with a policy's weights; its rows begin at row ``first``."""
     if weights.shape != eligible.shape:
         raise SelectionError(
             f"The policy gave weights of shape {weights.shape}, expected {eligible.shape}: one for every HCP "
@@ -194,36 +245,22 @@ def _check_weights(weights: Floats, eligible: Bools) -> None:
         row, action = np.argwhere(bad)[0].tolist()
         raise SelectionError(
             f"The policy gave {int(bad.sum())} weights that are negative, missing or infinite, the first "
-            f"({float(weights[row, action])!r}) in row {row}, action {action}; expected numbers >= 0. "
-            "Mend its weights()."
+            f"({float(weights[row, action])!r}) in row {first + row}, action {action}; expected numbers "
+            ">= 0. Mend its weights()."
         )
     if (stray := (weights > 0) & ~eligible).any():
         row, action = np.argwhere(stray)[0].tolist()
         raise SelectionError(
-            f"The policy gave weight to {int(stray.sum())} ineligible actions, the first in row {row}, "
-            f"action {action}; expected 0 there. Mend its weights() to spread over `eligible` only."
+            f"The policy gave weight to {int(stray.sum())} ineligible actions, the first in row "
+            f"{first + row}, action {action}; expected 0 there. Mend its weights() to spread over "
+            "`eligible` only."
         )
-    sums = _row_sums(weights)
-    if len(off := np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)):
-        raise SelectionError(
-            f"The policy's weights do not sum to one in {len(off)} rows; the first is row {off[0]} with sum "
-            f"{float(sums[off[0]])!r}. Divide each row by its sum."
-        )
-
-
-def _mix(weights: Floats, eligible: Bools, explore: float) -> Floats:
-    n_eligible = eligible.sum(axis=1)[:, None]
-    mixed = (1.0 - explore) * (weights / _row_sums(weights)[:, None]) + explore / n_eligible
-    mixed = np.where(eligible, mixed, 0.0)
-    # x / x is exactly 1: dividing by the sum keeps the certainty of an only eligible action
-    probs: Floats = mixed / _row_sums(mixed)[:, None]
-    return probs
-
-
-def _row_sums(values: Floats) -> Floats:
-    """(n,) sums added in a fixed order, so that a row alone has the bits it has in a batch."""
-    sums: Floats = np.cumsum(values, axis=1)[:, -1]
-    return sums
+    sums = np.cumsum(weights, axis=1)[:, -1]
+    off = np.flatnonzero(~(np.abs(sums - 1.0) <= _SUM_TOLERANCE))
+    raise SelectionError(
+        f"The policy's weights do not sum to one in {len(off)} rows; the first is row {first + off[0]} with "
+        f"sum {float(sums[off[0]])!r}. Divide each row by its sum."
+    )
 
 
 def _check_uniforms(uniforms: Floats, rows: int) -> None:

@@ -23,7 +23,7 @@ class Described:
         >>> EpsilonGreedy(0.1).describe()
         {'class': 'EpsilonGreedy', 'epsilon': 0.1}
         """
-        settings = {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
+        settings = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}  # type: ignore[arg-type]
         return {"class": type(self).__name__, **settings}
 
 
@@ -52,8 +52,17 @@ def from_dict(described: Mapping[str, Any]) -> Policy:
     allowed = {item.name for item in fields(kind)}
     if unknown := sorted(set(settings) - allowed):
         raise ArgumentError(f"{name} has no setting {unknown}; it has {sorted(allowed)}. Remove the others.")
-    policy: Policy = kind(**settings)
+    inner = {key: from_dict(part) if isinstance(part, Mapping) else part for key, part in settings.items()}
+    policy: Policy = kind(**inner)
     return policy
+
+
+def _plain(setting: Any) -> Any:
+    """A setting as plain JSON: a policy inside another by its own description, one without by its name."""
+    if isinstance(setting, Policy):
+        described = getattr(setting, "describe", None)
+        return described() if described else {"class": type(setting).__name__}
+    return setting
 
 
 def number_between(value: object, *, name: str, low: float, high: float = math.inf) -> float:
@@ -74,6 +83,11 @@ def number_between(value: object, *, name: str, low: float, high: float = math.i
 
 
 def _known() -> dict[str, Any]:
-    from nba.policies import EpsilonGreedy, Greedy, InverseGap, Uniform
+    from nba import policies
 
-    return {kind.__name__: kind for kind in (EpsilonGreedy, Greedy, InverseGap, Uniform)}
+    kinds = (
+        policies.Budget, policies.EpsilonGreedy, policies.Forgetting, policies.Greedy, policies.Holdout,
+        policies.InverseGap, policies.Ramp, policies.Softmax, policies.Split, policies.Thompson,
+        policies.Uniform,
+    )  # fmt: skip
+    return {kind.__name__: kind for kind in kinds}

@@ -66,6 +66,44 @@ class EpsilonGreedy(Described):
 
 
 @dataclass(frozen=True)
+class Softmax(Described):
+    """Chooses in proportion to exp(beta * priority), beta set row by row to a wanted entropy.
+
+    A temperature in euros would mean something else for every HCP and brand; the share of the largest
+    possible entropy does not. Where several actions are equally best, no beta goes below their evenness.
+
+    Parameters
+    ----------
+    entropy : share of log(number of eligible), 0 (the best) to 1 (evenly)
+    explore : share of the probability spread evenly over the eligible on top, 0 to 1
+
+    Examples
+    --------
+    >>> scores = Scores(margin=np.zeros((1, 3)), spread=np.zeros((1, 3)), n=np.zeros(3),
+    ...                 prior_only=np.zeros(3, dtype=bool))
+    >>> weights = Softmax(0.5).weights(np.array([[0.0, 1.0, 2.0]]), scores, np.ones((1, 3), dtype=bool))
+    >>> round(float(-(weights * np.log(weights)).sum() / np.log(3)), 6)
+    0.5
+    """
+
+    entropy: float = 0.5
+    explore: float = field(default=0.05, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entropy", number_between(self.entropy, name="entropy", low=0, high=1))
+        object.__setattr__(self, "explore", number_between(self.explore, name="explore", low=0, high=1))
+
+    def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
+        """(n, K) weights of the wanted entropy over the eligible of each row."""
+        from nba.policies.compiled import softmax
+
+        weights = np.empty(priorities.shape)
+        table = np.ascontiguousarray(priorities, dtype=np.float64)
+        softmax(table, np.ascontiguousarray(eligible), self.entropy, weights)
+        return weights
+
+
+@dataclass(frozen=True)
 class Uniform(Described):
     """Chooses any eligible action, each alike.
 

@@ -7,7 +7,20 @@ import json
 import pytest
 
 from nba.errors import ArgumentError
-from nba.policies import EpsilonGreedy, Greedy, InverseGap, Uniform, from_dict
+from nba.policies import (
+    Budget,
+    EpsilonGreedy,
+    Forgetting,
+    Greedy,
+    Holdout,
+    InverseGap,
+    Ramp,
+    Softmax,
+    Split,
+    Thompson,
+    Uniform,
+    from_dict,
+)
 
 POLICIES = [
     Greedy(explore=0.1),
@@ -15,6 +28,11 @@ POLICIES = [
     Uniform(),
     InverseGap(gamma=3, optimism=0.5),
     InverseGap(),
+    Softmax(0.3),
+    Thompson(scale=0.5),
+    Split(Ramp(InverseGap(), first=0.1), Budget(Uniform(), give_up=2.0), share=0.3),
+    Forgetting(Thompson(), memory_rows=90),
+    Holdout(0.1, give="random"),
 ]
 
 

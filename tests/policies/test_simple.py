@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nba.errors import ArgumentError
-from nba.policies import EpsilonGreedy, Greedy, Uniform, selection_pmf
+from nba.policies import EpsilonGreedy, Greedy, Softmax, Uniform, selection_pmf
 
 PRIORITIES = np.array([[0.0, 5.0, 3.0, 3.0], [1.0, -5.0, 1.0, 0.0]])
 ELIGIBLE = np.array([[True, False, True, True], [True, True, True, True]])
@@ -38,3 +38,25 @@ def test_a_share_that_is_none_is_refused(share):
         EpsilonGreedy(share)
     with pytest.raises(ArgumentError, match="explore"):
         Greedy(explore=share)
+
+
+@pytest.mark.parametrize("entropy", [0.1, 0.5, 0.9])
+def test_softmax_has_the_entropy_asked_for_in_any_unit(entropy):
+    rng = np.random.default_rng(0)
+    table, eligible = rng.normal(size=(200, 9)), rng.random((200, 9)) < 0.7
+    eligible[:, :2] = True
+
+    for unit in (1e-6, 1.0, 1e9):
+        weights = Softmax(entropy).weights(table * unit, None, eligible)
+        parts = np.where(eligible, weights * np.log(np.where(weights > 0, weights, 1)), 0)
+        np.testing.assert_allclose(-parts.sum(axis=1) / np.log(eligible.sum(axis=1)), entropy, atol=1e-9)
+        logs = np.log(weights[0, eligible[0]])
+        line = np.polyfit(table[0, eligible[0]], logs, 1)
+        np.testing.assert_allclose(np.polyval(line, table[0, eligible[0]]), logs, atol=1e-6)
+
+
+def test_softmax_ends_are_the_best_and_all_alike():
+    table, everything = np.array([[0.0, 3.0, 3.0, 1.0]]), np.ones((1, 4), dtype=bool)
+
+    np.testing.assert_allclose(Softmax(0.0).weights(table, None, everything), [[0, 0.5, 0.5, 0]], atol=1e-9)
+    np.testing.assert_allclose(Softmax(1.0).weights(table, None, everything), [[0.25] * 4])

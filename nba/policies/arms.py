@@ -1,0 +1,221 @@
+"""Which HCPs a policy may decide for: a permanent holdout, and champion against challenger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from nba.contracts import DAY, Bools, Floats, Pmf, Policy, Scores
+from nba.errors import ArgumentError
+from nba.policies.pmf import keyed_uniforms, selection_pmf
+from nba.policies.registry import Described, number_between
+from nba.policies.simple import Uniform
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A part of the HCPs that one way of choosing decides for.
+
+    Attributes
+    ----------
+    name : what receipts call it
+    prob : how likely an HCP is to be in it
+    rows : (m,) indices of its HCPs
+    """
+
+    name: str
+    prob: float
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class Holdout(Described):
+    """HCPs whom the policy does not decide for, drawn anew each period and the same all through it.
+
+    Who is held depends on ``seed``, HCP and period alone: no policy, model or plan's seed can move it, so
+    the difference to the others is the effect of deciding. Guardrails hold for them as well.
+
+    Parameters
+    ----------
+    share : share of the HCPs, 0 to 1
+    give : what the held get: "do_nothing", or "random", any eligible action alike
+    days : length of a period; periods are counted from 1970-01-01 UTC
+    seed : another seed is another, independent holdout
+
+    Examples
+    --------
+    >>> held = Holdout(0.1).held([f"h{i}" for i in range(1000)], at=1_790_000_000)
+    >>> bool(60 < held.sum() < 140)
+    True
+    """
+
+    share: float
+    give: Literal["do_nothing", "random"] = field(default="do_nothing", kw_only=True)
+    days: int = field(default=91, kw_only=True)
+    seed: int = field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "share", number_between(self.share, name="share", low=0, high=1))
+        number_between(self.days, name="days", low=1)
+        if self.give not in ("do_nothing", "random"):
+            raise ArgumentError(f"Found give={self.give!r}, expected 'do_nothing' or 'random'. Correct it.")
+
+    def held(self, hcps: Sequence[str], *, at: int) -> Bools:
+        """(n,) True for the HCPs that are held in the period of this moment."""
+        return _below(hcps, at=at, share=self.share, days=self.days, seed=self.seed, stream="holdout")
+
+
+@dataclass(frozen=True)
+class Split(Described):
+    """Champion against challenger: a share of the HCPs is decided by the challenger, for a period each.
+
+    An HCP's arm is drawn from (seed, HCP, period); its action is then drawn from the arm's own
+    probabilities, and its receipt has both: ``arm_prob`` and ``selection_prob``. Their product is how
+    likely this arm and this action were together. Asked without HCPs, as off-policy evaluation asks, the
+    weights are those of both arms together.
+
+    Parameters
+    ----------
+    champion, challenger : policies
+    share : the challenger's share of HCPs, 0 to 1
+    days, seed : as in :class:`Holdout`
+
+    Examples
+    --------
+    >>> from nba.policies import Greedy
+    >>> scores = Scores(margin=np.zeros((1, 2)), spread=np.zeros((1, 2)), n=np.zeros(2),
+    ...                 prior_only=np.zeros(2, dtype=bool))
+    >>> table, eligible = np.array([[0.0, 1.0]]), np.ones((1, 2), dtype=bool)
+    >>> Split(Greedy(), Uniform(), share=0.2).weights(table, scores, eligible).tolist()
+    [[0.1, 0.9]]
+    """
+
+    champion: Policy
+    challenger: Policy
+    share: float = field(default=0.1, kw_only=True)
+    days: int = field(default=91, kw_only=True)
+    seed: int = field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "share", number_between(self.share, name="share", low=0, high=1))
+        number_between(self.days, name="days", low=1)
+        for name in ("champion", "challenger"):
+            if not isinstance(getattr(self, name), Policy):
+                raise ArgumentError(
+                    f"The {name} is a {type(getattr(self, name)).__name__}, expected a policy. "
+                    "Give one of nba.policies, or your own."
+                )
+
+    @property
+    def explore(self) -> float:
+        """0: each arm spreads its own share."""
+        return 0.0
+
+    def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
+        """(n, K) the probabilities of both arms, each times its share."""
+        one = selection_pmf(self.champion, priorities=priorities, scores=scores, eligible=eligible)
+        two = selection_pmf(self.challenger, priorities=priorities, scores=scores, eligible=eligible)
+        mixed: Floats = (1.0 - self.share) * one.probs + self.share * two.probs
+        return mixed
+
+    def challenged(self, hcps: Sequence[str], *, at: int) -> Bools:
+        """(n,) True for the HCPs that the challenger decides for in the period of this moment."""
+        return _below(hcps, at=at, share=self.share, days=self.days, seed=self.seed, stream="challenger")
+
+
+def arms_of(
+    policy: Policy, holdout: Holdout | None, *, hcps: Sequence[str], at: int
+) -> list[tuple[Arm, Policy]]:
+    """The arms that have HCPs, and what decides in each; the holdout is drawn first.
+
+    The arms' names are "none" (no holdout, no split), "holdout_do_nothing", "holdout_random", "champion" and
+    "challenger".
+    """
+    n = len(hcps)
+    held = np.zeros(n, dtype=bool) if holdout is None else holdout.held(hcps, at=at)
+    rest = 1.0 if holdout is None else 1.0 - holdout.share
+    found: list[tuple[Arm, Policy]] = []
+    if holdout is not None:
+        kind: Policy = Uniform() if holdout.give == "random" else _DoNothing()
+        found.append((Arm(f"holdout_{holdout.give}", holdout.share, np.flatnonzero(held)), kind))
+    if isinstance(policy, Split):
+        second = policy.challenged(hcps, at=at) & ~held
+        found.append(
+            (Arm("champion", rest * (1 - policy.share), np.flatnonzero(~held & ~second)), policy.champion)
+        )
+        found.append((Arm("challenger", rest * policy.share, np.flatnonzero(second)), policy.challenger))
+    else:
+        found.append((Arm("none", rest, np.flatnonzero(~held)), policy))
+    return [(arm, kind) for arm, kind in found if len(arm.rows)]
+
+
+def arms_pmf(
+    policy: Policy,
+    holdout: Holdout | None,
+    *,
+    hcps: Sequence[str],
+    at: int,
+    priorities: Floats,
+    scores: Scores,
+    eligible: Bools,
+) -> tuple[Pmf, list[Arm]]:
+    """Each HCP's selection probabilities in its own arm, and the arms.
+
+    Parameters
+    ----------
+    policy : one policy, or a :class:`Split`
+    holdout : None is no holdout
+    hcps, at : what the arms are drawn from
+    priorities, scores, eligible : as in :func:`selection_pmf`
+
+    Examples
+    --------
+    >>> from nba.policies import Greedy
+    >>> scores = Scores(margin=np.zeros((4, 2)), spread=np.zeros((4, 2)), n=np.zeros(2),
+    ...                 prior_only=np.zeros(2, dtype=bool))
+    >>> pmf, arms = arms_pmf(Greedy(), Holdout(1.0), hcps=list("abcd"), at=0,
+    ...                      priorities=np.array([[0.0, 1.0]] * 4), scores=scores,
+    ...                      eligible=np.ones((4, 2), dtype=bool))
+    >>> [arm.name for arm in arms], pmf.probs[0].tolist()
+    (['holdout_do_nothing'], [1.0, 0.0])
+    """
+    arms = arms_of(policy, holdout, hcps=hcps, at=at)
+    if len(arms) == 1:
+        pmf = selection_pmf(arms[0][1], priorities=priorities, scores=scores, eligible=eligible)
+        return pmf, [arms[0][0]]
+    probs, masked = np.zeros(np.shape(priorities)), np.full(np.shape(priorities), -np.inf)
+    for arm, kind in arms:
+        rows = arm.rows
+        part = selection_pmf(
+            kind, priorities=priorities[rows], scores=scores_of(scores, rows), eligible=eligible[rows]
+        )
+        probs[rows], masked[rows] = part.probs, part.priorities
+    explore = float(getattr(policy, "explore", 0.0))
+    return Pmf(probs=probs, priorities=masked, eligible=eligible, explore=explore), [arm for arm, _ in arms]
+
+
+def scores_of(scores: Scores, rows: np.ndarray) -> Scores:
+    """The scores of some rows."""
+    slope = None if scores.slope is None else scores.slope[rows]
+    return replace(scores, margin=scores.margin[rows], spread=scores.spread[rows], slope=slope)
+
+
+@dataclass(frozen=True)
+class _DoNothing:
+    """Leaves the HCP alone."""
+
+    explore: float = 0.0
+
+    def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
+        weights = np.zeros(priorities.shape)
+        weights[:, 0] = 1.0
+        return weights
+
+
+def _below(hcps: Sequence[str], *, at: int, share: float, days: int, seed: int, stream: str) -> Bools:
+    period = at // (days * DAY)
+    below: Bools = keyed_uniforms(hcps, seed=seed, at=period, stream=stream) < share
+    return below

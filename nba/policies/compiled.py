@@ -1,0 +1,239 @@
+"""The compiled loops of masking, mixing, drawing and keying.
+
+Imported where they are called: who only names a policy does not wait for a compiler. Sums run in the order of
+the actions and each row by itself, so a row alone has the bits it has in a batch.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+_IV = np.array(
+    [
+        0x6A09E667F3BCC908, 0xBB67AE8584CAA73B, 0x3C6EF372FE94F82B, 0xA54FF53A5F1D36F1,
+        0x510E527FADE682D1, 0x9B05688C2B3E6C1F, 0x1F83D9ABFB41BD6B, 0x5BE0CD19137E2179,
+    ],
+    dtype=np.uint64,
+)  # fmt: skip
+_SIGMA = np.array(
+    [
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        [14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3],
+        [11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4],
+        [7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8],
+        [9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13],
+        [2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9],
+        [12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11],
+        [13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10],
+        [6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5],
+        [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        [14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3],
+    ],
+    dtype=np.int64,
+)
+_PLACES = np.array(
+    [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15],
+     [0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]]
+)  # fmt: skip
+_BLOCK = 128
+
+
+@njit(cache=True, nogil=True)
+def digests(prefix, blob, ends, head):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """BLAKE2b (RFC 7693), first word of the digest: of ``prefix``, the length of a text, and the text.
+
+    ``head`` are the chaining values that digest size and personal string give.
+    """
+    out = np.empty(len(ends), dtype=np.uint64)
+    message = np.zeros(16, dtype=np.uint64)
+    work = np.zeros(16, dtype=np.uint64)
+    chain = np.zeros(8, dtype=np.uint64)
+    start = 0
+    for i in range(len(ends)):
+        size = ends[i] - start
+        total = len(prefix) + 8 + size
+        chain[:] = head
+        done = 0
+        while True:
+            upto = min(total, done + _BLOCK)
+            message[:] = np.uint64(0)
+            for b in range(done, upto):
+                if b < len(prefix):
+                    byte = np.uint64(prefix[b])
+                elif b < len(prefix) + 8:  # the length, big end first
+                    byte = np.uint64((size >> (8 * (7 - (b - len(prefix))))) & 255)
+                else:
+                    byte = np.uint64(blob[start + b - len(prefix) - 8])
+                message[(b - done) >> 3] |= byte << np.uint64(8 * ((b - done) & 7))
+            last = upto == total
+            _compress(chain, work, message, np.uint64(upto), last)
+            if last:
+                break
+            done = upto
+        out[i] = chain[0]
+        start = ends[i]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _compress(chain, work, message, counted, last):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    work[:8] = chain
+    work[8:] = _IV
+    work[12] ^= counted
+    if last:
+        work[14] = ~work[14]
+    for turn in range(12):
+        for g in range(8):
+            a, b, c, d = _PLACES[g, 0], _PLACES[g, 1], _PLACES[g, 2], _PLACES[g, 3]
+            work[a] += work[b] + message[_SIGMA[turn, 2 * g]]
+            mixed = work[d] ^ work[a]
+            work[d] = (mixed >> np.uint64(32)) | (mixed << np.uint64(32))
+            work[c] += work[d]
+            mixed = work[b] ^ work[c]
+            work[b] = (mixed >> np.uint64(24)) | (mixed << np.uint64(40))
+            work[a] += work[b] + message[_SIGMA[turn, 2 * g + 1]]
+            mixed = work[d] ^ work[a]
+            work[d] = (mixed >> np.uint64(16)) | (mixed << np.uint64(48))
+            work[c] += work[d]
+            mixed = work[b] ^ work[c]
+            work[b] = (mixed >> np.uint64(63)) | (mixed << np.uint64(1))
+    for j in range(8):
+        chain[j] ^= work[j] ^ work[j + 8]
+
+
+@njit(cache=True, nogil=True)
+def mask(priorities, eligible, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Priorities with -inf where not eligible; False where a row or a priority cannot be decided with."""
+    sound = True
+    for i in range(priorities.shape[0]):
+        left = False
+        for k in range(priorities.shape[1]):
+            out[i, k] = -np.inf
+            if eligible[i, k]:
+                left = True
+                out[i, k] = priorities[i, k]
+                sound &= math.isfinite(priorities[i, k])
+        sound &= left
+    return sound
+
+
+@njit(cache=True, nogil=True)
+def mix(weights, eligible, explore, tolerance, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Weights mixed with the explore share; False where they are no distribution over the eligible."""
+    for i in range(weights.shape[0]):
+        total, n_eligible = 0.0, 0
+        for k in range(weights.shape[1]):
+            weight = weights[i, k]
+            if not (0.0 <= weight < np.inf) or (weight > 0 and not eligible[i, k]):
+                return False
+            total += weight
+            n_eligible += eligible[i, k]
+        if not abs(total - 1.0) <= tolerance:
+            return False
+        evenly, mixed = explore / n_eligible, 0.0
+        for k in range(weights.shape[1]):
+            out[i, k] = (1.0 - explore) * (weights[i, k] / total) + evenly if eligible[i, k] else 0.0
+            mixed += out[i, k]
+        for k in range(weights.shape[1]):
+            out[i, k] /= mixed  # x / x is exactly 1: an only eligible action is certain
+    return True
+
+
+@njit(cache=True, nogil=True)
+def pick(probs, priorities, uniforms, action, selection_prob, explored):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """The action whose stretch of the row holds the number; actions lie end to end in their order."""
+    for i in range(probs.shape[0]):
+        total, highest = 0.0, -np.inf
+        for k in range(probs.shape[1]):
+            total += probs[i, k]
+            highest = max(highest, priorities[i, k])
+        # a number of at most 1 - 2**-53 times the sum rounds to below the sum: some action reaches further
+        wanted, reach, k = uniforms[i] * total, probs[i, 0], 0
+        while reach <= wanted:
+            k += 1
+            reach += probs[i, k]
+        action[i], selection_prob[i] = k, probs[i, k]
+        explored[i] = priorities[i, k] < highest
+
+
+@njit(cache=True, nogil=True)
+def inverse_gap(priorities, margin, spread, slope, rows, eligible, per_sqrt_n, gamma, optimism, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Inverse gap weights; ``gamma`` below 0 is the schedule, an empty ``slope`` that of no cost."""
+    n, n_actions = priorities.shape
+    hopeful = np.empty(n_actions)
+    for i in range(n):
+        n_eligible, scale, best, known = 0, 0.0, -1, 0.0
+        for k in range(n_actions):
+            if not eligible[i, k]:
+                continue
+            hopeful[k] = priorities[i, k]
+            if optimism > 0.0:
+                p = 1.0 / (1.0 + math.exp(-margin[i, k]))
+                step = abs(slope[i, k]) * p * (1.0 - p) if slope.size else abs(hopeful[k]) * (1.0 - p)
+                hopeful[k] += optimism * step * spread[i, k]
+            n_eligible += 1
+            known += rows[k]
+            scale = max(scale, abs(hopeful[k]))
+            if best < 0 or hopeful[k] > hopeful[best]:
+                best = k
+        steep = gamma if gamma >= 0.0 else per_sqrt_n * math.sqrt(known)
+        unit = scale if scale > 0.0 else 1.0
+        given = 0.0
+        for k in range(n_actions):
+            out[i, k] = 0.0
+            if eligible[i, k] and k != best:
+                out[i, k] = 1.0 / (n_eligible + steep * ((hopeful[best] - hopeful[k]) / unit))
+                given += out[i, k]
+        out[i, best] = 1.0 - given
+
+
+@njit(cache=True, nogil=True)
+def softmax(priorities, eligible, entropy, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Weights exp(beta * priority) whose entropy is that share of the most there can be."""
+    n, n_actions = priorities.shape
+    for i in range(n):
+        highest, lowest, n_eligible = -np.inf, np.inf, 0
+        for k in range(n_actions):
+            out[i, k] = 0.0
+            if eligible[i, k]:
+                n_eligible += 1
+                highest = max(highest, priorities[i, k])
+                lowest = min(lowest, priorities[i, k])
+        width = highest - lowest
+        if n_eligible == 1 or not width > 0.0 or entropy >= 1.0:
+            for k in range(n_actions):
+                out[i, k] = 1.0 / n_eligible if eligible[i, k] else 0.0
+            continue
+        wanted = entropy * math.log(n_eligible)
+        low, high, at = -23.0, 23.0, math.log(4.0)  # beta from flat to far beyond the smallest difference
+        for _ in range(80):
+            beta = math.exp(at)
+            total, mean, square = 0.0, 0.0, 0.0
+            for k in range(n_actions):
+                if eligible[i, k]:
+                    t = beta * (priorities[i, k] / width - highest / width)
+                    e = math.exp(t)
+                    out[i, k] = e
+                    total += e
+                    mean += e * t
+                    square += e * t * t
+            mean, square = mean / total, square / total
+            found = math.log(total) - mean
+            if abs(found - wanted) <= 1e-12 or high - low <= 1e-12:
+                break
+            if found > wanted:
+                low = at
+            else:
+                high = at
+            slope = -(square - mean * mean)
+            step = at - (found - wanted) / slope if slope < 0.0 else low
+            at = step if low < step < high else 0.5 * (low + high)
+        total = 0.0
+        for k in range(n_actions):
+            total += out[i, k]
+        for k in range(n_actions):
+            out[i, k] /= total
