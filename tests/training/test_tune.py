@@ -34,6 +34,7 @@ def test_windows_follow_each_other_with_a_gap_after_what_is_learned():
     assert windows[-1].end == 1000 * DAY
 
 
+@pytest.mark.slow
 def test_a_windows_loss_is_that_of_judging_the_model_end_to_end(own_tables):
     data = Engagement.from_folder(own_tables)
     window = Window.before(data.observed_until, back=0)
