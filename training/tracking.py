@@ -273,9 +273,7 @@ class Run:
 
         with self._store.in_force():
             mlflow = imported()
-            mlflow.start_run(
-                run_id=self._id
-            )  # else it stands in the default experiment
+            mlflow.start_run(run_id=self._id)  # else it stands in the default experiment
             try:
                 info = log_model(model, name=name, registered_model_name=name, input_example=example)
             finally:
