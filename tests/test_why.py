@@ -82,7 +82,8 @@ def test_no_form_or_export_of_a_plan_for_a_rep_has_a_restricted_feature(plan, ac
     sheet = plan.sheet(contrast=True)
     told = [sheet.to_html(), sheet.text, sheet.markdown, json.dumps(sheet.to_dict()),
             repr(plan.contrast(hcp)), plan.brief(hcp).to_html(), repr(plan.insights()),
-            repr(plan.points().names), plan.card(hcp, language="de").text, repr(plan.to_shap().feature_names)]  # fmt: skip
+            repr(plan.points().names), plan.card(hcp, language="de").text,
+            repr(plan.to_shap().feature_names)]  # fmt: skip
     told += [explain.to_csv(rows) for form in ("veeva", "salesforce", "journey")
              for rows in plan.export(form).values()]  # fmt: skip
 
