@@ -250,3 +250,25 @@ def test_several_decisions_for_one_hcp_in_one_commit_count_against_one_another(t
     for one, two in zip(first, second, strict=True):
         acts = [r for r in (one, two) if r.action != DO_NOTHING]
         assert sum(done[r.decision_id] == "committed" for r in acts) == min(len(acts), 1)
+
+
+def test_the_newest_consent_may_be_a_callable_that_is_asked_inside_the_commit(territory, plan, tmp_path):
+    from nba.tables import rows_from_records
+
+    person = next(r for r in plan if r.action != DO_NOTHING)
+    word = {"hcp_id": person.hcp_id, "channel": "all", "captured_at": "2026-09-01T08:00:00+00:00"}
+    objection = rows_from_records([word | {"purpose": "profiling", "opt_type": "opt_out"}], "consent")
+    known = plan._known.consent
+    newest = {name: np.concatenate([known[name], objection[name]]) for name in known}
+    asked = []
+    log = nba.Log(tmp_path / "log.db")
+
+    done = log.commit(plan, consent=lambda: asked.append(len(log.decisions())) or newest)
+
+    assert asked == [0]
+    assert done[person.decision_id] == "profiling_objection"
+    others = [r for r in plan if r.hcp_id != person.hcp_id]
+    assert all(done[r.decision_id] == "committed" for r in others)
+    acted = {r.decision_id for r in plan if r.action != DO_NOTHING}
+    frame = log.decisions().set_index("decision_id")
+    assert set(frame.index[frame["consent_rechecked"]]) == acted
