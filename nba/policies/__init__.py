@@ -1,10 +1,12 @@
 """Choosing among the eligible, with known probabilities."""
 
 from nba.policies.arms import Arm, Holdout, Split, arms_pmf
+from nba.policies.capacity import Allotted, Limit, allot, probs_at
 from nba.policies.collapse import Concentration, concentration
 from nba.policies.inverse_gap import InverseGap
 from nba.policies.pmf import choose, draw, keyed_uniforms, selection_pmf
 from nba.policies.registry import from_dict
+from nba.policies.scarce import limits_of
 from nba.policies.simple import EpsilonGreedy, Greedy, Softmax, Uniform
 from nba.policies.thompson import Thompson
 from nba.policies.threshold import Threshold
@@ -13,6 +15,7 @@ from nba.policies.within import Budget, Forgetting, Ramp
 from nba.policies.worth import TERMS, ContextWeight, Worth
 
 __all__ = [
+    "Allotted",
     "Arm",
     "Budget",
     "Concentration",
@@ -22,6 +25,7 @@ __all__ = [
     "Greedy",
     "Holdout",
     "InverseGap",
+    "Limit",
     "Ramp",
     "Softmax",
     "Split",
@@ -30,6 +34,7 @@ __all__ = [
     "Threshold",
     "Uniform",
     "Worth",
+    "allot",
     "arms_pmf",
     "changed_without",
     "choose",
@@ -38,7 +43,9 @@ __all__ = [
     "effective_actions",
     "from_dict",
     "keyed_uniforms",
+    "limits_of",
     "priority",
+    "probs_at",
     "selection_pmf",
     "terms_of",
     "winners",

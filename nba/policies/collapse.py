@@ -69,7 +69,7 @@ def concentration(pmf: Pmf, actions: Sequence[Action]) -> Concentration:
     total = float(given.sum())
     best = int(np.argmax(given)) if len(given) else 0
     by_content: dict[str, float] = {}
-    for k, reachable in enumerate(pmf.eligible[:, 1:].any(axis=0), start=1):
+    for k, reachable in enumerate(pmf.eligible[:, 1:].sum(axis=0).tolist(), start=1):
         if reachable:
             content = actions[k].content
             by_content[content] = by_content.get(content, 0.0) + float(given[k - 1])

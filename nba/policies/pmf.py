@@ -110,7 +110,8 @@ def keyed_uniforms(hcps: Sequence[str], *, seed: int, at: int, stream: str = "")
         blob, sizes = b"".join(parts), [len(part) for part in parts]
     ends = np.cumsum(np.array(sizes, dtype=np.int64))
     found = digests(np.frombuffer(shared, np.uint8), np.frombuffer(blob, np.uint8), ends, _HEAD)
-    return (found.byteswap() >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    uniforms: Floats = (found.byteswap() >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return uniforms
 
 
 def choose(pmf: Pmf, uniforms: Floats) -> Choice:
