@@ -10,7 +10,6 @@ person is printed or written.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,16 +22,19 @@ from nba.errors import ArgumentError
 from nba.evaluation import Interval, auc, calibration_line, clustered_mean, log_losses
 from nba.features import Occurrence
 from nba.models import LightGBMPerPair, PairPropensity
+from training import tracking
 from training.console import main, step, table
 from training.levels import level_shifts
 from training.panel import (
     ABOUT_THE_HCP,
     ADAPTERS,
+    CUT,
     PAIR_COLUMNS,
     SIX_MONTHS,
     TEST,
     THREADS,
     TRAIN,
+    UNTIL,
     WITHIN_DAYS,
     History,
     Panel,
@@ -40,6 +42,7 @@ from training.panel import (
     training_panel,
 )
 from training.rivals import logistic_on_count, logistic_per_pair, rate_margins
+from training.tracking import Run, Wanted
 
 CALIBRATION_SHARE = 0.3
 """The last four training months: the last two alone are one season, in which little is reported."""
@@ -74,6 +77,8 @@ S = TypeVar("S", PairPropensity, LightGBMPerPair)
 Rival = Callable[[Panel, Panel], Floats]
 """Fits on the first panel, gives the log-odds of the second's requests."""
 OURS = "forecast"
+SUREST = 34.5
+"""Log-odds beyond which trees left to themselves are not taken at their word: 1 in 10^15."""
 
 
 def _base_rate(train: Panel, test: Panel) -> Floats:
@@ -86,7 +91,8 @@ def _logistic(train: Panel, test: Panel) -> Floats:
 
 def _trees(**settings: Any) -> Rival:
     def margins(train: Panel, test: Panel) -> Floats:
-        return _fitted(LightGBMPerPair(**settings), train).score(test.design)[0]
+        margin, _ = _fitted(LightGBMPerPair(**settings), train).score(test.design)
+        return np.clip(margin, -SUREST, SUREST)
 
     return margins
 
@@ -168,16 +174,19 @@ class Figures:
 def run(argv: list[str] | None = None) -> Figures:
     """Do the whole job and give its figures."""
     options = _options(argv)
-    with step(f"Reading {options.data}"):
-        history = History.read(options.adapter, options.data)
-    print(f"  {history.whole!r}")
-    figures = forecast(history, n_pairs=options.pairs)
-    print_figures(figures)
-    if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        path = options.out / "forecast.json"
-        path.write_text(json.dumps(asdict(figures), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        print(f"\nAggregate figures written to {path}")
+    with Run("training.forecast", out=options.out, wanted=Wanted.of(options)) as tracked:
+        with step(f"Reading {options.data}"):
+            history = History.read(options.adapter, options.data)
+        print(f"  {history.whole!r}")
+        tracked.inputs(history.whole, source=options.data.name)
+        tracked.params({"adapter": options.adapter, "pairs": options.pairs, "cut": CUT, "until": UNTIL})
+        figures = forecast(history, n_pairs=options.pairs)
+        print_figures(figures)
+        tracked.metrics(_metrics(figures))
+        tracked.json("forecast", asdict(figures))
+        print(f"\nAggregate figures written to {tracked.folder / 'forecast.json'}")
+        if tracked.how_to_look:
+            print(f"The run in MLflow: {tracked.how_to_look}")
     return figures
 
 
@@ -311,6 +320,29 @@ def _weight_rows(weights: Sequence[tuple[str, ...]]) -> list[tuple[str, str, str
     return [(f"{channel}, {size or 'any number'}", n, weight) for channel, size, n, weight in weights]
 
 
+def _metrics(figures: Figures) -> dict[str, float]:
+    """What the run in MLflow shows, by name."""
+    shown = {
+        "loss": figures.losses,
+        "loss_once": figures.once,
+        "loss_kept_level": figures.kept_level,
+        "auc": figures.auc,
+        "any_loss": figures.any_contact.losses,
+        "any_auc": figures.any_contact.auc,
+    }
+    metrics = {
+        f"{what}/{name.replace(' ', '_')}": v
+        for what, by_name in shown.items()
+        for name, v in by_name.items()
+    }
+    intercept, slope = figures.calibration
+    return metrics | {
+        "ratio": figures.ratio.mean,
+        "calibration_intercept": intercept,
+        "calibration_slope": slope,
+    }
+
+
 def _any_table(figures: AnyContact) -> str:
     said = {name: what for name, (what, _) in ANY_RIVALS.items()} | {OURS: "forecast"}
     rows = [
@@ -338,7 +370,10 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--pairs", type=int, default=100, help="pairs with a model of their own (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, help="folder for forecast.json, the aggregate figures")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/forecast"), help="folder to write (default: %(default)s)"
+    )
+    tracking.add_options(parser)
     options = parser.parse_args(argv)
     if options.pairs < 1:
         raise ArgumentError(f"--pairs is {options.pairs}; expected 1 or more.")

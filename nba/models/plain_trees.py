@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -22,8 +23,10 @@ _SETTINGS = {
     "defaults": Boosting(trees=100, leaves=31, learning_rate=0.1, least_rows=20, ridge=0.0),
     "small": Boosting(trees=500, leaves=7, learning_rate=0.05, least_rows=20, ridge=1.0, patience=25),
 }
+_CATEGORY_LEAVES = 31
+"""Of a small model that is told the pair as a category: it has to tell all pairs apart."""
 _STOP_SHARE = 0.2
-"""The latest share of a small model's rows: they say when to stop, and nothing is grown on them."""
+"""The latest share of a small model's rows: they say how many trees are enough."""
 _HELD_BY = 10.0
 """Rows' worth of belief in the rate above: of the channel for a pair, of all for a channel."""
 
@@ -36,8 +39,10 @@ class LightGBMPerPair(Params):
 
     Parameters
     ----------
-    settings : "defaults" of LightGBM, or "small": 7 leaves, rate .05, stopped early on the pair's latest rows
-    pair_as_category : one model for all pairs instead, which is told the pair as a category
+    settings : "defaults" of LightGBM, or "small": 7 leaves, rate .05, and as many trees as serve the pair's
+        latest rows best, grown once more on all of its rows
+    pair_as_category : one model for all pairs instead, which is told the pair as a category; a small one
+        has 31 leaves
     n_jobs : threads, one model each; -1 takes every core. The numbers do not depend on it
 
     Attributes
@@ -176,24 +181,32 @@ class LightGBMPerPair(Params):
         gap_seconds: int,
     ) -> Forest:
         boosting = _SETTINGS[self.settings]
-        grow, judge = rows, rows[:0]
-        if boosting.patience and len(rows):
-            cut = np.sort(moments[rows])[int(len(rows) * (1 - _STOP_SHARE))]
-            judge = rows[moments[rows] >= cut]
-            grow = rows[moments[rows] < cut - gap_seconds]
+        if boosting.patience and self.pair_as_category:
+            boosting = replace(boosting, leaves=_CATEGORY_LEAVES)
         n_features = len(design.features) + self.pair_as_category
-        if len(grow) < 2 * boosting.least_rows or y[grow].min() == y[grow].max():
-            return Forest.empty(n_features)
-        level = self.level_[design.pair]
         categories = [n_features - 1] if self.pair_as_category else []
         codes = np.arange(len(self.actions_), dtype=float)
-        return boosting.fit(
-            self._columns(design, grow, codes),
-            y[grow],
-            offset=level[grow],
-            categories=categories,
-            judge=(self._columns(design, judge, codes), y[judge], level[judge]) if len(judge) else None,
-        )
+        level = self.level_[design.pair]
+
+        def split(part: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+            return self._columns(design, part, codes), y[part], level[part]
+
+        def grown(boosting: Boosting, part: NDArray[np.int64], judge: NDArray[np.int64]) -> Forest:
+            if len(part) < 2 * boosting.least_rows or y[part].min() == y[part].max():
+                return Forest.empty(n_features)
+            x, outcome, offset = split(part)
+            judges = split(judge) if len(judge) else None
+            return boosting.fit(x, outcome, offset=offset, categories=categories, judge=judges)
+
+        nobody = rows[:0]
+        if not boosting.patience or not len(rows):
+            return grown(boosting, rows, nobody)
+        cut = np.sort(moments[rows])[int(len(rows) * (1 - _STOP_SHARE))]
+        early, late = rows[moments[rows] < cut - gap_seconds], rows[moments[rows] >= cut]
+        stopped = grown(boosting, early, late)
+        if not stopped.n_trees:
+            return stopped
+        return grown(replace(boosting, trees=stopped.n_trees, patience=0), rows, nobody)
 
     def _columns(self, design: Design, rows: NDArray[np.int64], codes: Floats) -> Floats:
         x = columns(design, rows)

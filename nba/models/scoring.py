@@ -16,7 +16,8 @@ from nba.models.basis import WIDEST, Basis, fill
 
 Posterior = tuple[Floats, Floats, tuple[float, float], Floats]
 """Of a pair: mean (D,), covariance (D, D), (shift, slope), and the line's covariance (2, 2)."""
-_PIECE = 16_384
+_PIECE = 4_096
+"""Requests scored at once; their expanded columns have to fit beside a factor in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,12 @@ def score(
 
     def piece(lo: int) -> None:
         part = slice(lo, lo + _PIECE)
+        by_pair = np.argsort(
+            pair[part], kind="stable"
+        )  # a pair's factor is read once for all of its requests
         _score(
-            x_shared, x_own[part], row[part], pair[part], shared.curves, own.curves, WIDEST,
-            pairs.coef, pairs.low, pairs.line, added[part], margin[part], spread[part],
+            x_shared, x_own[part], row[part], pair[part], by_pair, (shared.curves, own.curves), WIDEST,
+            (pairs.coef, pairs.low, pairs.line), added[part], margin[part], spread[part],
         )  # fmt: skip
 
     starts = range(0, n, _PIECE)
@@ -90,19 +94,22 @@ def gather(shared, own, row, curves, widest, z):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _score(shared, own, row, pair, shared_curves, own_curves, widest, coef, low, line, added, margin, spread):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    n_shared = len(shared_curves[0])
+def _score(shared, own, row, pair, order, curves, widest, pairs, added, margin, spread):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    shared_curves, own_curves = curves
+    coef, low, line = pairs
+    first_own = 1 + len(shared_curves[0])
     d = coef.shape[1]
-    z = np.empty(d)
-    root = np.empty(d)
-    z[0] = 1.0
-    last = -1
+    expanded = np.empty((len(row), d))
     for r in range(len(row)):
-        if row[r] != last:
-            last = row[r]
-            fill(shared[last], shared_curves, widest, z, 1)
-        fill(own[r], own_curves, widest, z, 1 + n_shared)
-        k = pair[r]
+        expanded[r, 0] = 1.0
+        if r and row[r] == row[r - 1]:
+            expanded[r, 1:first_own] = expanded[r - 1, 1:first_own]
+        else:
+            fill(shared[row[r]], shared_curves, widest, expanded[r], 1)
+        fill(own[r], own_curves, widest, expanded[r], first_own)
+    root = np.empty(d)
+    for r in order:
+        z, k = expanded[r], pair[r]
         total = 0.0
         for c in range(d):
             total += z[c] * coef[k, c]

@@ -35,12 +35,14 @@ def part_of_iowa(tmp_path_factory):
 
 @needs_iowa
 def test_a_part_of_iowa_is_forecast_better_than_by_its_base_rate(part_of_iowa, capsys, tmp_path):
-    figures = forecast.run(["--data", str(part_of_iowa), "--pairs", "20", "--out", str(tmp_path)])
+    figures = forecast.run(
+        ["--data", str(part_of_iowa), "--pairs", "20", "--out", str(tmp_path), "--no-mlflow"]
+    )
 
     assert figures.rows == 300 * 6 * 21
     assert figures.better["base rate"].low > 0
     assert figures.auc["forecast"] > 0.8
-    said = capsys.readouterr().out + (tmp_path / "forecast.json").read_text()
+    said = capsys.readouterr().out + (tmp_path / "run" / "forecast.json").read_text()
     people = pd.read_parquet(part_of_iowa / "hcps.parquet")["hcp_id"]
     assert not [hcp for hcp in people if hcp in said]
     assert "never a recommendation" in said
@@ -49,8 +51,8 @@ def test_a_part_of_iowa_is_forecast_better_than_by_its_base_rate(part_of_iowa, c
 
 @needs_iowa
 @pytest.mark.slow
-def test_iowa_is_forecast_at_six_tenths_of_the_base_rates_loss_and_beats_every_rival():
-    figures = forecast.run(["--data", str(IOWA)])
+def test_iowa_is_forecast_at_six_tenths_of_the_base_rates_loss_and_beats_every_rival(tmp_path):
+    figures = forecast.run(["--data", str(IOWA), "--out", str(tmp_path), "--no-mlflow"])
 
     assert figures.ratio.mean <= 0.60
     assert all(gain.low > 0 for gain in figures.better.values())
@@ -64,7 +66,7 @@ def test_iowa_is_forecast_at_six_tenths_of_the_base_rates_loss_and_beats_every_r
 
 
 def test_made_up_contacts_go_all_the_way_to_figures_that_add_up(folder, capsys, tmp_path):
-    figures = forecast.run(["--data", str(folder), "--pairs", "4", "--out", str(tmp_path)])
+    figures = forecast.run(["--data", str(folder), "--pairs", "4", "--out", str(tmp_path), "--no-mlflow"])
 
     pairs = np.array([size.pairs for size in figures.sizes])
     losses = np.array([size.losses["forecast"] for size in figures.sizes])[pairs > 0]
@@ -76,9 +78,24 @@ def test_made_up_contacts_go_all_the_way_to_figures_that_add_up(folder, capsys, 
     assert figures.better["logistic"].mean == pytest.approx(
         figures.losses["logistic"] - figures.losses["forecast"]
     )
-    written = json.loads((tmp_path / "forecast.json").read_text())
+    written = json.loads((tmp_path / "run" / "forecast.json").read_text())
     assert written["losses"] == figures.losses
     assert not [i for i in range(40) if f"p{i:03d}" in capsys.readouterr().out]
+
+
+@pytest.mark.slow
+def test_a_forecast_is_logged_like_any_training_without_a_row_of_the_data(folder, store, tmp_path):
+    figures = forecast.run(
+        ["--data", str(folder), "--pairs", "4", "--out", str(tmp_path), "--tracking-uri", store.uri]
+    )
+
+    client = store.client()
+    (found,) = client.search_runs([client.get_experiment_by_name("nba").experiment_id])
+    assert found.info.status == "FINISHED"
+    assert found.data.metrics["loss/forecast"] == pytest.approx(figures.losses["forecast"])
+    written = "".join(path.read_text() for path in store.artifacts.rglob("*.json"))
+    assert "any_contact" in written
+    assert not [i for i in range(40) if f"p{i:03d}" in written + str(found.data)]
 
 
 def test_training_knows_nothing_of_the_months_it_is_judged_on(folder, tmp_path):
@@ -121,9 +138,11 @@ def test_every_column_belongs_to_a_reason(name, reason):
 
 def test_a_missing_folder_is_said_with_what_to_do(tmp_path, capsys, monkeypatch):
     with pytest.raises(TableError, match=r"has no events.parquet. Expected a folder"):
-        forecast.run(["--data", str(tmp_path / "nowhere")])
+        forecast.run(["--data", str(tmp_path / "nowhere"), "--out", str(tmp_path), "--no-mlflow"])
 
-    monkeypatch.setattr(sys, "argv", ["forecast", "--data", str(tmp_path)])
+    monkeypatch.setattr(
+        sys, "argv", ["forecast", "--data", str(tmp_path), "--out", str(tmp_path), "--no-mlflow"]
+    )
     with pytest.raises(SystemExit) as stop:
         main(forecast.run)
     assert stop.value.code == 2
