@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,6 +138,7 @@ class Decider:
     policy_digest: str
     horizon_days: float
     waivers: tuple[str, ...]
+    holdout: policies.Holdout | None = None
 
     def decide(
         self, known: Known, candidates: Candidates, *, pending: Columns | None, seed: int, stream: str
@@ -153,13 +154,15 @@ class Decider:
         terms = self.worth.factors(propensity, candidates.actions, context, at=candidates.at)
         shape = candidates.allowed.shape
         priorities = policies.priority(terms, shape=shape, do_nothing_value=self.worth.rest(context))
-        pmf = policies.selection_pmf(
-            self.policy, priorities=priorities, scores=scores, eligible=funnel.eligible
-        )
-        choice = policies.draw(pmf, hcps=list(candidates.hcps), seed=seed, at=candidates.at, stream=stream)
+        settled = policies.settle(
+            self.policy, priorities=priorities, scores=replace(scores, slope=_slope(terms, shape)),
+            eligible=funnel.eligible, hcps=list(candidates.hcps), seed=seed, at=candidates.at, stream=stream,
+            holdout=self.holdout, limits=self._limits(known, candidates, context),
+        )  # fmt: skip
+        choice = settled.choice
         drawn = _Drawn(
             candidates, _documents(context.content), scores, propensity, _Lefts(funnel, candidates.actions),
-            verdicts, terms, priorities, pmf.probs, choice, seed, stream,
+            verdicts, terms, priorities, settled, seed, stream,
         )  # fmt: skip
         explained = self._explain(known, candidates, choice, seen)
         drafts = [self._receipt(drawn, i, *explained[i]) for i in range(len(candidates.hcps))]
@@ -168,6 +171,18 @@ class Decider:
             receipt.hcp_id: _considered(receipt, i, place, verdicts) for i, receipt in enumerate(drafts)
         }
         return Decided(tuple(drafts), funnel, considered)
+
+    def _limits(self, known: Known, candidates: Candidates, context: Context) -> list[policies.Limit]:
+        """What the capacity table leaves for these candidates; nothing is scarce without one."""
+        capacity = table_of(known.tables, "capacity")
+        if capacity is None:
+            return []
+        costs = dict(zip(context.channels["channel"], context.channels["cost"], strict=True))
+        return policies.limits_of(
+            capacity, actions=candidates.actions, hcps=context.hcps,
+            costs=np.nan_to_num(np.array([costs.get(a.channel, 0.0) for a in candidates.actions])),
+            at=candidates.at, valid_until=candidates.valid_until,
+        )  # fmt: skip
 
     def score(self, known: Known, candidates: Candidates) -> Scores:
         """Scores of every allowed candidate; -inf where channel, country or language rule it out."""
@@ -216,7 +231,8 @@ class Decider:
         return explained
 
     def _receipt(self, drawn: _Drawn, i: int, reasons: tuple[Reason, ...], features_digest: str) -> Receipt:
-        candidates, scores, choice = drawn.candidates, drawn.scores, drawn.choice
+        candidates, scores, choice = drawn.candidates, drawn.scores, drawn.settled.choice
+        settled = drawn.settled
         k = int(choice.action[i])
         action = candidates.actions[k]
         document = drawn.documents.get(action.content, ("", ""))
@@ -236,7 +252,7 @@ class Decider:
             prior_only=bool(scores.prior_only[k]),
             terms=policies.terms_of(
                 drawn.terms,
-                shape=drawn.probs.shape,
+                shape=settled.pmf.probs.shape,
                 row=i,
                 action=k,
                 do_nothing_value=float(drawn.priorities[i, 0]),
@@ -245,11 +261,11 @@ class Decider:
             selection_prob=float(choice.selection_prob[i]),
             explored=bool(choice.explored[i]),
             draw=float(choice.draw[i]),
-            eligible=tuple(zip(left.actions, drawn.probs[i, left.places].tolist(), strict=True)),
+            eligible=tuple(zip(left.actions, settled.pmf.probs[i, left.places].tolist(), strict=True)),
             removed=left.removed,
             facts=guardrails.facts_of(drawn.verdicts, row=i, action=k),
             reasons=reasons,
-            holdout="none",
+            holdout=str(settled.arm[i]),
             policy=self.policy_digest,
             model_digest=self.model_digest,
             features_digest=features_digest,
@@ -258,8 +274,21 @@ class Decider:
             stream=drawn.stream,
             waivers=self.waivers,
             book=explain.load_book().digest,
+            arm_prob=float(settled.arm_prob[i]),
+            group=str(settled.group[i]),
+            prices=settled.prices[i],
         )
         return stamped(receipt, decision_id=decision_id(receipt))
+
+
+def _slope(terms: Sequence[Term], shape: tuple[int, int]) -> Floats:
+    """(n, K) how much the priority grows with the propensity: everything else that is multiplied."""
+    slope = np.ones(shape)
+    for term in terms:
+        if term.kind == "times" and term.name != "propensity":
+            slope *= term.factor
+    slope[:, 0] = 0.0
+    return slope
 
 
 @dataclass(frozen=True)
@@ -274,8 +303,7 @@ class _Drawn:
     verdicts: Sequence[Verdict]
     terms: Sequence[Term]
     priorities: Floats
-    probs: Floats
-    choice: Choice
+    settled: policies.Settled
     seed: int
     stream: str
 

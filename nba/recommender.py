@@ -56,7 +56,8 @@ class NextBestAction:
     outcome : what counts as success; by default a response within the channel's attribution window
     features : declared features; the standard set by default
     scorer : one propensity model a (content, channel) pair; pooled by default
-    policy : how priorities become selection probabilities
+    policy : how priorities become selection probabilities; a ``Split`` sets two against each other
+    holdout : HCPs whom the policy does not decide for, a share of them for a period each
     guardrails : rules beside Consent and Approved, which are always on
     waive : codes of always-on rules to leave out ("consent", "approved"); every receipt says so
     valid_days : how long a decision holds
@@ -96,11 +97,13 @@ class NextBestAction:
         contexts: Sequence[ContextWeight] = (),
         minute_cost: float = 0.0,
         attention_cost: float = 0.0,
+        holdout: policies.Holdout | None = None,
     ) -> None:
         self.outcome = outcome if outcome is not None else Response(within_days=14.0)
         self.features = features if features is not None else EngagementFeatures.standard()
         self.scorer = scorer if scorer is not None else models.PairPropensity()
         self.policy = policy if policy is not None else policies.InverseGap(explore=0.05)
+        self.holdout = holdout
         self.guardrails = tuple(guardrails)
         self.waive = _checked_waivers(waive)
         if not 0 < valid_days <= 366:
@@ -189,11 +192,14 @@ class NextBestAction:
         at : the moment; nothing that happened or became known at or after it is read
         seed : the draws are keyed by (seed, HCP, at, stream)
         hcps : which; None is all of the hcp table
-        chunk : HCPs handled at once; the plan does not depend on it
+        chunk : HCPs handled at once; the plan does not depend on it. Where the data hold a capacity table,
+            all of them are: what is scarce is shared among everybody
         """
         self._check_fitted()
         moment = as_moment(at)
         everyone = candidates(data, moment, valid_days=self.valid_days, hcps=hcps, channels=None)
+        if data.capacity is not None:
+            chunk = max(chunk, len(everyone.hcps))
         known = Known.of(data, self.features)
         pending = None if log is None else log.pending(moment, engagement=data)
         decider = self._decider()
@@ -371,6 +377,7 @@ class NextBestAction:
             policy_digest=self.policy_digest_,
             horizon_days=self.horizon_days_,
             waivers=self.waive,
+            holdout=self.holdout,
         )
 
     def _fresh(self, outcomes: Outcomes) -> dict[bytes, Any]:
@@ -395,7 +402,9 @@ class NextBestAction:
         """Hash everything that decides, once a fit or learning has changed it."""
         manifest, arrays = self._state()
         self.digest_ = artifact.digest([manifest["features"], manifest["scorer"], arrays])[:32]
-        settings = [manifest[name] for name in ("policy", "guardrails", "worth", "waive", "valid_days")]
+        settings = [
+            manifest[name] for name in ("policy", "holdout", "guardrails", "worth", "waive", "valid_days")
+        ]
         self.policy_digest_ = f"{type(self.policy).__name__}#{artifact.digest(settings)[:16]}"
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -408,6 +417,7 @@ class NextBestAction:
             "features": _listed(features),
             "scorer": {"class": type(self.scorer).__name__, **scorer},
             "policy": _described(self.policy),
+            "holdout": None if self.holdout is None else self.holdout.describe(),
             "guardrails": [_described(rule) for rule in self.guardrails],
             "waive": list(self.waive),
             "valid_days": self.valid_days,
@@ -444,6 +454,7 @@ class NextBestAction:
             features=EngagementFeatures.from_state((manifest["features"], {})),
             scorer=scorer_class.from_state((manifest["scorer"], _under(arrays, "scorer_"))),
             policy=policy if policy is not None else policies.from_dict(manifest["policy"]),
+            holdout=_holdout(manifest.get("holdout")),
             guardrails=rules
             if rules is not None
             else [guardrails.from_dict(d) for d in manifest["guardrails"]],
@@ -532,6 +543,13 @@ def _described(part: Any) -> dict[str, Any]:
         plain: dict[str, Any] = _listed(part.describe())
         return plain
     return {"class": type(part).__name__}
+
+
+def _holdout(described: Any) -> policies.Holdout | None:
+    found = None if described is None else policies.from_dict(described)
+    if found is not None and not isinstance(found, policies.Holdout):
+        raise BundleError(f"The bundle's holdout is a {type(found).__name__}; expected a Holdout.")
+    return found
 
 
 def _listed(value: Any) -> Any:

@@ -1,12 +1,13 @@
 """Choosing among the eligible, with known probabilities."""
 
-from nba.policies.arms import Arm, Holdout, Split, arms_pmf
+from nba.policies.arms import Arm, Holdout, Split
 from nba.policies.capacity import Allotted, Limit, allot, probs_at
 from nba.policies.collapse import Concentration, concentration
 from nba.policies.inverse_gap import InverseGap
 from nba.policies.pmf import choose, draw, keyed_uniforms, selection_pmf
 from nba.policies.registry import from_dict
 from nba.policies.scarce import limits_of
+from nba.policies.settle import Settled, settle
 from nba.policies.simple import EpsilonGreedy, Greedy, Softmax, Uniform
 from nba.policies.thompson import Thompson
 from nba.policies.threshold import Threshold
@@ -27,6 +28,7 @@ __all__ = [
     "InverseGap",
     "Limit",
     "Ramp",
+    "Settled",
     "Softmax",
     "Split",
     "TERMS",
@@ -35,7 +37,6 @@ __all__ = [
     "Uniform",
     "Worth",
     "allot",
-    "arms_pmf",
     "changed_without",
     "choose",
     "concentration",
@@ -47,6 +48,7 @@ __all__ = [
     "priority",
     "probs_at",
     "selection_pmf",
+    "settle",
     "terms_of",
     "winners",
 ]

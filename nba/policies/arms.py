@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from nba.contracts import DAY, Bools, Floats, Pmf, Policy, Scores
+from nba.contracts import DAY, Bools, Floats, Policy, Scores
 from nba.errors import ArgumentError
 from nba.policies.pmf import keyed_uniforms, selection_pmf
 from nba.policies.registry import Described, number_between
@@ -150,51 +150,6 @@ def arms_of(
     else:
         found.append((Arm("none", rest, np.flatnonzero(~held)), policy))
     return [(arm, kind) for arm, kind in found if len(arm.rows)]
-
-
-def arms_pmf(
-    policy: Policy,
-    holdout: Holdout | None,
-    *,
-    hcps: Sequence[str],
-    at: int,
-    priorities: Floats,
-    scores: Scores,
-    eligible: Bools,
-) -> tuple[Pmf, list[Arm]]:
-    """Each HCP's selection probabilities in its own arm, and the arms.
-
-    Parameters
-    ----------
-    policy : one policy, or a :class:`Split`
-    holdout : None is no holdout
-    hcps, at : what the arms are drawn from
-    priorities, scores, eligible : as in :func:`selection_pmf`
-
-    Examples
-    --------
-    >>> from nba.policies import Greedy
-    >>> scores = Scores(margin=np.zeros((4, 2)), spread=np.zeros((4, 2)), n=np.zeros(2),
-    ...                 prior_only=np.zeros(2, dtype=bool))
-    >>> pmf, arms = arms_pmf(Greedy(), Holdout(1.0), hcps=list("abcd"), at=0,
-    ...                      priorities=np.array([[0.0, 1.0]] * 4), scores=scores,
-    ...                      eligible=np.ones((4, 2), dtype=bool))
-    >>> [arm.name for arm in arms], pmf.probs[0].tolist()
-    (['holdout_do_nothing'], [1.0, 0.0])
-    """
-    arms = arms_of(policy, holdout, hcps=hcps, at=at)
-    if len(arms) == 1:
-        pmf = selection_pmf(arms[0][1], priorities=priorities, scores=scores, eligible=eligible)
-        return pmf, [arms[0][0]]
-    probs, masked = np.zeros(np.shape(priorities)), np.full(np.shape(priorities), -np.inf)
-    for arm, kind in arms:
-        rows = arm.rows
-        part = selection_pmf(
-            kind, priorities=priorities[rows], scores=scores_of(scores, rows), eligible=eligible[rows]
-        )
-        probs[rows], masked[rows] = part.probs, part.priorities
-    explore = float(getattr(policy, "explore", 0.0))
-    return Pmf(probs=probs, priorities=masked, eligible=eligible, explore=explore), [arm for arm, _ in arms]
 
 
 def scores_of(scores: Scores, rows: np.ndarray) -> Scores:

@@ -8,7 +8,8 @@ from scipy.stats import chisquare
 
 from nba.contracts import DAY, Scores
 from nba.errors import ArgumentError
-from nba.policies import EpsilonGreedy, Greedy, Holdout, Split, Uniform, arms_pmf, draw
+from nba.policies import EpsilonGreedy, Greedy, Holdout, Split, Uniform, settle
+from nba.policies.arms import arms_of
 
 HCPS = [f"h{i:05d}" for i in range(20_000)]
 AT = 20_000 * DAY
@@ -16,12 +17,17 @@ AT = 20_000 * DAY
 
 def decided(policy, holdout, hcps=HCPS, at=AT, seed=1):
     n = len(hcps)
-    pmf, arms = arms_pmf(
-        policy, holdout, hcps=hcps, at=at, priorities=np.tile([0.0, 2.0, 1.0, 9.0], (n, 1)),
+    found = settle(
+        policy, holdout=holdout, hcps=hcps, at=at, seed=seed,
+        priorities=np.tile([0.0, 2.0, 1.0, 9.0], (n, 1)),
         scores=Scores(np.zeros((n, 4)), np.zeros((n, 4)), np.zeros(4), np.zeros(4, bool)),
         eligible=np.tile([True, True, True, False], (n, 1)),
     )  # fmt: skip
-    return pmf, arms, draw(pmf, hcps=hcps, seed=seed, at=at)
+    arms = [arm for arm, _ in arms_of(policy, holdout, hcps=hcps, at=at)]
+    for arm in arms:
+        assert (found.arm[arm.rows] == arm.name).all()
+        assert (found.arm_prob[arm.rows] == arm.prob).all()
+    return found.pmf, arms, found.choice
 
 
 def test_no_policy_and_no_seed_of_a_plan_moves_the_holdout():
