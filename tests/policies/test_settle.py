@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
-import pytest
+import pandas as pd
 from hall import UNTIL, variant_of
 
 from nba.contracts import DO_NOTHING, Scores
 from nba.policies import Greedy, Holdout, InverseGap, Limit, Split, Uniform, settle
+from nba.tables import Engagement
 
 
 def settled(policy, n=600, limits=(), holdout=None, **_):
@@ -48,19 +47,21 @@ def test_a_split_without_limits_draws_from_each_arms_own_probabilities():
     np.testing.assert_allclose(found.choice.selection_prob[second], even)
 
 
-@pytest.fixture(scope="module")
-def plan_of(request):
-    model, simulated = request.getfixturevalue("model"), request.getfixturevalue("simulated")
+def with_capacity(engagement, rows):
+    """The same tables and a capacity table."""
+    frames = {
+        name: frame.drop(columns=["machine", "touch", "engaged"], errors="ignore")
+        for name, frame in engagement.tables.items()
+        if frame is not None
+    }
+    until = pd.Timestamp(engagement.observed_until, unit="s", tz="UTC")
+    return Engagement(**frames, capacity=pd.DataFrame(rows), observed_until=until)
 
-    def make(**parts):
-        data = simulated.engagement
-        return variant_of(model, **parts).recommend(data, at=UNTIL, seed=3)
 
-    return SimpleNamespace(make=make)
+def test_a_plan_says_who_was_held_out(model, territory):
+    held_out = variant_of(model, holdout=Holdout(0.4, seed=2))
 
-
-def test_a_plan_says_who_was_held_out(plan_of):
-    plan = plan_of.make(holdout=Holdout(0.4, seed=2))
+    plan = held_out.recommend(territory.engagement, at=UNTIL, seed=3)
 
     held = [r for r in plan if r.holdout == "holdout_do_nothing"]
     rest = [r for r in plan if r.holdout == "none"]
@@ -68,3 +69,22 @@ def test_a_plan_says_who_was_held_out(plan_of):
     assert len(rest) > 5
     assert all(r.action == DO_NOTHING and r.arm_prob == 0.4 and r.selection_prob == 1.0 for r in held)
     assert all(r.arm_prob == 0.6 for r in rest)
+
+
+def test_a_plan_keeps_the_capacity_table_and_its_receipts_hold_the_prices(model, territory):
+    free = model.recommend(territory.engagement, at=UNTIL, seed=3)
+    channels = [r.action.channel for r in free if r.action != DO_NOTHING]
+    channel = max(sorted(set(channels)), key=channels.count)
+    few = max(1, channels.count(channel) // 3)
+    data = with_capacity(
+        territory.engagement, [{"resource": "seat", "scope": "all", "channel": channel, "units": few}]
+    )
+
+    plan = model.recommend(data, at=UNTIL, seed=3, chunk=7)
+
+    assert sum(r.action.channel == channel for r in plan) <= few
+    name = f"seat/all/{channel}"
+    assert {r.group for r in plan} <= {"", name}
+    assert {r.prices[0][0] for r in plan} == {name}
+    assert len({r.prices for r in plan}) == 1
+    assert all(dict(r.eligible)[r.action] == r.selection_prob for r in plan)
