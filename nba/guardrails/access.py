@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nba.contracts import DAY, FOREVER, NEVER, Candidates, Context, Verdict
 from nba.guardrails.contact import last_touch, positive_days
-from nba.guardrails.lookup import is_touch, names_of, text_column
+from nba.guardrails.lookup import is_touch, names_of, over, text_column
 from nba.guardrails.registry import Described
 
 _REASONS = ("", "not_active", "no_see", "do_not_call", "limited_access")
@@ -66,8 +66,8 @@ class Access(Described):
         """Remove visits and calls to HCPs who do not take them."""
         n, hcps = len(candidates.hcps), context.hcps
         level = text_column(hcps, "access_level", length=n)
-        visit = np.array([a.channel in self.visits for a in candidates.actions])
-        call = np.array([a.channel in self.calls for a in candidates.actions])
+        visit = over(candidates, self.visits)
+        call = over(candidates, self.calls)
         gone = _moments(hcps.get("valid_from"), n, NEVER) > candidates.at
         gone |= _moments(hcps.get("valid_to"), n, FOREVER) < candidates.valid_until
         closed = np.zeros(n, dtype=np.bool_) if "do_not_call" not in hcps else hcps["do_not_call"]

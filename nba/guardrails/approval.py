@@ -10,9 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import FOREVER, Bools, Candidates, Columns, Context, Ints, Verdict
-from nba.guardrails.lookup import codes, content_rows, is_touch, numbered, position_of, text_column
+from nba.contracts import (
+    DO_NOTHING,
+    FOREVER,
+    Action,
+    Bools,
+    Candidates,
+    Columns,
+    Context,
+    Ints,
+    Strings,
+    Verdict,
+)
+from nba.guardrails.lookup import codes, content_rows, numbered, position_of, text_column
 from nba.guardrails.registry import Described
+from nba.tables.kept import kept
 
 _REASONS = (
     "", "not_approved", "not_yet_valid", "expired", "other_country", "superseded", "no_own_approval",
@@ -56,14 +68,16 @@ class Approved(Described):
 
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove candidates whose content may not be used with the HCP now."""
-        content, rows = context.content, content_rows(candidates, context.content)
+        content = context.content
         hcp_place, places = _hcp_places(candidates, context.hcps)
-        relevant, rows = _relevant(content, rows)
+        relevant, rows = _relevant(content["document_number"], content_rows(candidates, content))
         countries = numbered(country for country, _ in places)
-        covers = _covers(content["country"][relevant], tuple(countries))
+        covers = np.array([_open_in(c, content["country"], relevant) for c in countries], dtype=np.bool_)
+        covers = covers.reshape(len(countries), len(relevant))
         by_country = _reasons(content, relevant, covers=covers, countries=tuple(countries), asked=candidates)
         by_place = by_country[codes([country for country, _ in places], countries)]
-        foreign = _foreign(content, relevant, [language for _, language in places])
+        heard = [_foreign(language, content.get("language"), relevant) for _, language in places]
+        foreign = np.array(heard, dtype=np.bool_).reshape(by_place.shape)
         by_place = np.where((by_place == 0) & foreign, np.int8(_OTHER_LANGUAGE), by_place)
         reason = _of_actions(by_place, rows, candidates)[hcp_place]
         expiry = np.where(rows >= 0, content["expiry"][relevant][rows] if len(relevant) else FOREVER, FOREVER)
@@ -80,17 +94,26 @@ def _hcp_places(candidates: Candidates, hcps: Columns) -> tuple[Ints, list[tuple
     return codes(pairs, index), list(index)
 
 
-def _foreign(content: Columns, relevant: Ints, languages: list[str]) -> Bools:
-    """(n_places, n_contents) True where content and HCP are known to speak different languages."""
-    spoken = text_column(content, "language", length=len(content["content_id"]))[relevant]
-    heard = np.array(languages, dtype=object)[:, None]
-    foreign: Bools = (heard != "") & (spoken != "") & (heard != spoken)
-    return foreign.reshape(len(languages), len(relevant))
+@kept
+def _foreign(heard: str, languages: Strings | None, relevant: Ints) -> Bools:
+    """(n_contents,) True where content and HCP are known to speak different languages."""
+    if languages is None or not heard:
+        return np.zeros(len(relevant), dtype=np.bool_)
+    spoken = languages[relevant]
+    foreign: Bools = (spoken != "") & (spoken != heard)
+    return foreign.astype(np.bool_)
 
 
-def _relevant(content: Columns, rows: Ints) -> tuple[Ints, Ints]:
+@kept
+def _open_in(country: str, countries: NDArray[Any], relevant: Ints) -> Bools:
+    """(n_contents,) True where the content may be used in the country."""
+    covers: Bools = _covers(countries[relevant], (country,))[0]
+    return covers
+
+
+@kept
+def _relevant(documents: Strings, rows: Ints) -> tuple[Ints, Ints]:
     """Rows of all versions of the candidates' documents, and where the candidates stand among them."""
-    documents = content["document_number"]
     wanted = set(documents[rows[rows >= 0]])
     asked = np.zeros(len(documents), dtype=np.bool_)
     asked[rows[rows >= 0]] = True
@@ -129,39 +152,63 @@ def _reasons(
 
 def _outdated(content: Columns, relevant: Ints, live: Bools) -> Bools:
     """(n_countries, n_contents) True where a live content of the country has a higher version."""
-    documents = content["document_number"][relevant]
-    document = codes(documents, numbered(documents))
-    rank = _version_ranks(content["version"][relevant])
+    document, rank, has_number = _versions(content["document_number"], content["version"], relevant)
     newest = np.full((live.shape[0], len(relevant) + 1), -1, dtype=np.int64)
     at_country, at_content = np.nonzero(live)
     np.maximum.at(newest, (at_country, document[at_content]), rank[at_content])
-    has_number = documents != ""  # content without a number has no other versions
     outdated: Bools = (rank < newest[:, document]) & has_number
     return outdated
 
 
+@kept
+def _versions(documents: Strings, versions: Strings, relevant: Ints) -> tuple[Ints, Ints, Bools]:
+    """(n_contents,) which document each is, the rank of its version, and whether it has a number."""
+    documents = documents[relevant]
+    # content without a number has no other versions
+    return codes(documents, numbered(documents)), _version_ranks(versions[relevant]), documents != ""
+
+
 def _replaced(content: Columns, relevant: Ints, *, at: int) -> Bools:
     """(n_contents,) True where another approved and valid content says that it takes its place."""
-    successors = text_column(content, "supersedes", length=len(content["content_id"]))
-    live = (content["approval_status"] == "approved") & (content["approved_from"] <= at)
-    live &= (successors != "") & (successors != content["content_id"])
-    gone = set(successors[live])
-    ids = content["content_id"][relevant]
-    return np.fromiter((i in gone for i in ids), dtype=np.bool_, count=len(ids))
+    ids, replaced = content["content_id"], np.zeros(len(relevant), dtype=np.bool_)
+    by, what = _successors(ids, content.get("supersedes"), relevant)
+    live = (content["approval_status"][by] == "approved") & (content["approved_from"][by] <= at)
+    replaced[what[live]] = True
+    return replaced
+
+
+@kept
+def _successors(ids: Strings, supersedes: Strings | None, relevant: Ints) -> tuple[Ints, Ints]:
+    """Each pair of a content (its row) and a relevant one (its place) that it says it replaces."""
+    if supersedes is None:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    rows = np.flatnonzero((supersedes != "") & (supersedes != ids))
+    by_name: dict[str, list[int]] = {}
+    for row in rows.tolist():
+        by_name.setdefault(supersedes[row], []).append(row)
+    found = [(row, place) for place, i in enumerate(ids[relevant]) for row in by_name.get(i, ())]
+    pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
 
 
 def _borrowed(content: Columns, relevant: Ints, covers: Bools) -> Bools:
     """(n_countries, n_contents) True where another content of the family has the same approval."""
-    length = len(content["content_id"])
     tags = ("family_id", "document_number", "version", "language")
-    family, *approval = (text_column(content, tag, length=length)[relevant] for tag in tags)
-    stamps = list(zip(family, *approval, strict=True))
-    stamp = codes(stamps, numbered(stamps))
+    stamp, is_variant = _stamps(content["content_id"], relevant, *map(content.get, tags))
     sharing = np.zeros((len(covers), len(relevant)), dtype=np.int64)
     np.add.at(sharing, (np.arange(len(covers))[:, None], stamp), covers)
-    is_variant = (family != "") & (approval[0] != "") & (content["content_id"][relevant] != family)
     borrowed: Bools = covers & (sharing[:, stamp] > 1) & is_variant
     return borrowed
+
+
+@kept
+def _stamps(ids: Strings, relevant: Ints, *tags: Strings | None) -> tuple[Ints, Bools]:
+    """(n_contents,) which approval within its family each carries, and whether it is a variant of one."""
+    blank = np.full(len(relevant), "", dtype=object)
+    family, *approval = (blank if tag is None else tag[relevant] for tag in tags)
+    stamps = list(zip(family, *approval, strict=True))
+    is_variant = (family != "") & (approval[0] != "") & (ids[relevant] != family)
+    return codes(stamps, numbered(stamps)), is_variant
 
 
 def _unfit(content: Columns, relevant: Ints, *, countries: tuple[Any, ...], asked: Candidates) -> Bools:
@@ -172,23 +219,33 @@ def _unfit(content: Columns, relevant: Ints, *, countries: tuple[Any, ...], aske
         return unfit
     fit = (content["approval_status"] == "approved") & (content["approved_from"] <= asked.at)
     fit &= content["expiry"] >= asked.valid_until
-    row_of = position_of(content["content_id"])
-    for place, i in enumerate(relevant.tolist()):
-        parts = [row_of.get(module, -1) for module in modules[i]]
-        if parts and min(parts) >= 0:
+    for place, parts in _modules(content["content_id"], modules, relevant):
+        if min(parts) >= 0:
             covers = _covers(content["country"][parts], countries)
             unfit[:, place] = ~(covers & fit[parts]).all(axis=1)
-        elif parts:  # a module that nobody knows
+        else:  # a module that nobody knows
             unfit[:, place] = True
     return unfit
+
+
+@kept
+def _modules(ids: Strings, modules: NDArray[Any], relevant: Ints) -> tuple[tuple[int, list[int]], ...]:
+    """Relevant contents that are made of modules: each one's place, and its modules' rows (-1: unknown)."""
+    row_of = position_of(ids)
+    parts = [[row_of.get(module, -1) for module in modules[i]] for i in relevant.tolist()]
+    return tuple((place, rows) for place, rows in enumerate(parts) if rows)
 
 
 def _of_actions(by_place: NDArray[np.int8], rows: Ints, candidates: Candidates) -> NDArray[np.int8]:
     """(n_places, K) reasons; unknown content is not approved, no content needs no approval."""
     unknown = np.full((len(by_place), 1), _REASONS.index("not_approved"), dtype=np.int8)
     of_actions = np.hstack([by_place, unknown])[:, rows]
-    with_content = is_touch(candidates) & np.array([bool(a.content) for a in candidates.actions])
-    return np.where(with_content, of_actions, np.int8(0))
+    return np.where(_with_content(candidates.actions), of_actions, np.int8(0))
+
+
+@kept
+def _with_content(actions: tuple[Action, ...]) -> Bools:
+    return np.array([action != DO_NOTHING and bool(action.content) for action in actions])
 
 
 def _version_ranks(versions: NDArray[Any]) -> Ints:

@@ -14,7 +14,7 @@ from nba.contracts import DAY, Bools, Candidates, Columns, Context, Verdict
 from nba.errors import ArgumentError
 from nba.guardrails.clock import local_days
 from nba.guardrails.contact import counted_touches, positive_days
-from nba.guardrails.lookup import among, codes, content_rows, is_touch, numbered, position_of, text_column
+from nba.guardrails.lookup import among, codes, content_tags, is_touch, numbered, positions_in, text_column
 from nba.guardrails.registry import Described
 
 _LEARNING = ("educational", "medical")
@@ -69,13 +69,13 @@ class EducationalFloor(Described):
         since = candidates.at - round(self.days * DAY)
         counted = np.flatnonzero(counted_touches(candidates, context, since=since))
         ids = context.touches["content_id"][counted]
-        purpose = _tag(context.content, "purpose", codes(ids, position_of(context.content["content_id"])))
+        purpose = _tag(context.content, "purpose", codes(ids, positions_in(context.content["content_id"])))
         row, n = context.touches["row"][counted], len(candidates.hcps)
         learning = np.bincount(row[among(purpose, _LEARNING)], minlength=n)
         promotional = np.bincount(row[purpose == "promotional"], minlength=n)
         # so much below a whole touch that it is rounding only
         below = learning < self.share * (learning + promotional + 1) - 1e-9
-        mine = _tag(context.content, "purpose", content_rows(candidates, context.content))
+        mine = content_tags(candidates, context.content, "purpose")
         about = is_touch(candidates) & (mine == "promotional")
         facts = {
             "learning": learning[:, None],
@@ -130,7 +130,7 @@ class OneProductADay(Described):
 
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove candidates of products that do not go with what the HCP hears on the day."""
-        mine = _tag(context.content, "product_id", content_rows(candidates, context.content))
+        mine = content_tags(candidates, context.content, "product_id")
         row, heard = _heard_today(candidates, context)
         index = numbered(p for p in chain(mine, heard) if p)
         said = np.zeros((len(candidates.hcps), len(index)), dtype=np.bool_)
@@ -158,7 +158,7 @@ def _heard_today(candidates: Candidates, context: Context) -> tuple[NDArray[Any]
     today: Bools = counted_touches(candidates, context)
     today &= ((touches["ts"] >= start[row]) & (touches["ts"] < end[row])) | touches["pending"]
     rows = np.flatnonzero(today)
-    ids = codes(touches["content_id"][rows], position_of(context.content["content_id"]))
+    ids = codes(touches["content_id"][rows], positions_in(context.content["content_id"]))
     product = _tag(context.content, "product_id", ids)
     if "product_id" in touches:
         named = touches["product_id"][rows]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nba.contracts import Bools, Candidates, Columns, Context, Verdict
 from nba.errors import ArgumentError
 from nba.guardrails.consent import EXPIRED, MISSING, OPT_OUT, Line, answers
-from nba.guardrails.lookup import content_rows, is_touch, text_column
+from nba.guardrails.lookup import content_tags, is_touch
 from nba.guardrails.registry import Described
 
 _REASONS = ("", "nothing_to_ask", "opted_out", "consent_unknown")
@@ -78,11 +78,7 @@ class ConsentCapture(Described):
 
     def _asking(self, candidates: Candidates, content: Columns) -> tuple[NDArray[np.object_], Bools]:
         """(K,) the product each action's content is about, and whether it asks for consent."""
-        rows, length = content_rows(candidates, content), len(content["content_id"])
-        kind, product = (
-            np.append(text_column(content, name, length=length), "").astype(object)[rows]
-            for name in ("content_type", "product_id")
-        )
+        kind, product = (content_tags(candidates, content, name) for name in ("content_type", "product_id"))
         return product, is_touch(candidates) & (kind == self.content_type)
 
 

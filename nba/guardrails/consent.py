@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -10,10 +10,22 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import FOREVER, NEVER, Bools, Candidates, Columns, Context, Ints, Verdict
+from nba.contracts import (
+    FOREVER,
+    NEVER,
+    Action,
+    Bools,
+    Candidates,
+    Columns,
+    Context,
+    Ints,
+    Strings,
+    Verdict,
+)
 from nba.errors import ArgumentError
-from nba.guardrails.lookup import codes, content_rows, is_touch, numbered, position_of, text_column
+from nba.guardrails.lookup import codes, content_tags, is_touch, numbered, position_of, text_column
 from nba.guardrails.registry import Described
+from nba.tables.kept import kept
 
 CountryDefault: TypeAlias = Literal["opt_in_required", "opt_in_not_required", "never"]
 Line: TypeAlias = tuple[str, str, str, str]
@@ -83,17 +95,16 @@ class Consent(Described):
 
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove candidates that the HCP has not consented to."""
-        lines, line_of = _lines(candidates, context.content)
         states = _states(candidates, context.consent)
-        covering = [_covering(line, states) for line in lines]
-        distinct = numbered(covering)  # most products have no line of their own and share one answer
+        distinct, answer_of = _shared(*_lines(candidates, context.content), frozenset(states))
         resolved = [
             _resolve([(key, states[key]) for key in keys], candidates=candidates) for keys in distinct
         ]
-        answer_of = codes(covering, distinct)[line_of]
         reason = np.column_stack([reasons for reasons, _ in resolved])[:, answer_of]
         since = np.column_stack([moments for _, moments in resolved])[:, answer_of]
-        needs_consent = _needs_consent(candidates, context.channels)
+        needs_consent = _needs_consent(
+            candidates.actions, context.channels["channel"], context.channels["consent_required"]
+        )
         if context.consent is not None:
             reason = self._apply_country(reason, context.hcps)
         kept = needs_consent | (reason == OPT_OUT)
@@ -139,18 +150,32 @@ class _State(NamedTuple):
     expires: Ints
 
 
-def _lines(candidates: Candidates, content: Columns) -> tuple[list[Line], Ints]:
+def _lines(candidates: Candidates, content: Columns) -> tuple[tuple[Line, ...], Ints]:
     """The distinct lines that candidates fall under, and which one each action falls under."""
-    rows = content_rows(candidates, content)
-    length = len(content["content_id"])
-    tags = [text_column(content, name, length=length) for name in ("product_id", "purpose", "content_type")]
-    of_actions = [
-        (action.channel, *(str(tag[row]) if row >= 0 else "" for tag in tags))
-        for action, row in zip(candidates.actions, rows.tolist(), strict=True)
+    names = ("product_id", "purpose", "content_type")
+    return _lines_of(candidates.actions, *(content_tags(candidates, content, name) for name in names))
+
+
+@kept
+def _lines_of(actions: tuple[Action, ...], *tags: NDArray[Any]) -> tuple[tuple[Line, ...], Ints]:
+    of_actions: list[Any] = [
+        (action.channel, *map(str, said)) for action, *said in zip(actions, *tags, strict=True)
     ]
-    index: dict[Any, int] = {}
-    line_of = np.array([index.setdefault(line, len(index)) for line in of_actions], dtype=np.int64)
-    return list(index), line_of
+    index = numbered(of_actions)
+    return tuple(index), codes(of_actions, index)
+
+
+@kept
+def _shared(
+    lines: tuple[Line, ...], line_of: Ints, with_rows: frozenset[Line]
+) -> tuple[tuple[tuple[Line, ...], ...], Ints]:
+    """The distinct sets of lines with rows that cover an action, and which one covers each action.
+
+    Most products have no line of their own and share one answer.
+    """
+    covering = [_covering(line, with_rows) for line in lines]
+    distinct = numbered(covering)
+    return tuple(distinct), codes(covering, distinct)[line_of]
 
 
 def _states(candidates: Candidates, consent: Columns | None) -> dict[Line, _State]:
@@ -242,9 +267,9 @@ def _covers(broad: Line, narrow: Line) -> bool:
     return all(b in ("", n) for b, n in zip(broad, narrow, strict=True))
 
 
-def _covering(line: Line, states: Mapping[Line, _State]) -> tuple[Line, ...]:
+def _covering(line: Line, with_rows: Container[Line]) -> tuple[Line, ...]:
     """The lines with rows that cover a line."""
-    return tuple(broad for broad in _broader(line) if broad in states)
+    return tuple(broad for broad in _broader(line) if broad in with_rows)
 
 
 def _broader(line: Line) -> list[Line]:
@@ -253,7 +278,8 @@ def _broader(line: Line) -> list[Line]:
     return list(product(parts[0], parts[1], parts[2], parts[3]))
 
 
-def _needs_consent(candidates: Candidates, channels: Columns) -> Bools:
+@kept
+def _needs_consent(actions: tuple[Action, ...], channels: Strings, required: NDArray[Any]) -> Bools:
     """(K,) True unless the channels table says that the action's channel needs no consent."""
-    free = set(channels["channel"][~channels["consent_required"].astype(np.bool_)])
-    return np.array([action.channel not in free for action in candidates.actions], dtype=np.bool_)
+    free = set(channels[~required.astype(np.bool_)])
+    return np.array([action.channel not in free for action in actions], dtype=np.bool_)

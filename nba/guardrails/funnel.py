@@ -157,10 +157,12 @@ def funnel(candidates: Candidates, verdicts: Sequence[Verdict]) -> Funnel:
     for verdict in verdicts:
         _check_verdict(verdict, candidates)
         fresh = verdict.reason.reshape(-1)[left]
-        counts = np.bincount(fresh, minlength=len(verdict.reasons))
         is_removed = fresh > 0
-        flat[left[is_removed]] = fresh[is_removed] + np.int16(len(steps))
-        left = left[~is_removed]
+        counts = np.zeros(len(verdict.reasons), dtype=np.int64)
+        if is_removed.any():
+            counts = np.bincount(fresh, minlength=len(verdict.reasons))
+            flat[left[is_removed]] = fresh[is_removed] + np.int16(len(steps))
+            left = left[~is_removed]
         removed = zip(verdict.reasons[1:], counts[1:].tolist(), strict=True)
         name = f"{verdict.rule} ({verdict.about})" if verdict.about else verdict.rule
         steps.extend(Step(name, reason, count) for reason, count in removed)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba.contracts import DAY, FOREVER, Candidates, Columns, Context, Ints, Verdict
-from nba.guardrails.lookup import codes, content_rows, is_touch, numbered, text_column
+from nba.guardrails.lookup import codes, content_tags, is_touch, numbered, text_column
 from nba.guardrails.registry import Described
+from nba.tables.kept import kept
 
 _REASONS = ("", "other_specialty", "label_unclear", "off_label", "on_request_only", "no_label")
 _OTHER_SPECIALTY, _UNCLEAR, _OFF_LABEL, _ON_REQUEST, _NO_LABEL = range(1, 6)
@@ -78,16 +79,17 @@ class _Label(NamedTuple):
     specialties: tuple[str, ...]
 
 
-def _asked(candidates: Candidates, content: Columns) -> tuple[list[_Kind], Ints]:
+def _asked(candidates: Candidates, content: Columns) -> tuple[tuple[_Kind, ...], Ints]:
     """The distinct kinds of content, and which one each action carries; unknown content is of no product."""
-    rows = content_rows(candidates, content)
-    length = len(content["content_id"])
-    tags = [
-        text_column(content, tag, length=length) for tag in ("product_id", "topic", "indication", "purpose")
-    ]
-    kinds = [_Kind(*(tag[row] if row >= 0 else "" for tag in tags)) for row in rows.tolist()]
+    return _kinds(*(content_tags(candidates, content, f"{name}_id" if name == "product" else name)
+                    for name in _Kind._fields))  # fmt: skip
+
+
+@kept
+def _kinds(*tags: NDArray[Any]) -> tuple[tuple[_Kind, ...], Ints]:
+    kinds = [_Kind(*said) for said in zip(*tags, strict=True)]
     index = numbered(kinds)
-    return list(index), codes(kinds, index)
+    return tuple(index), codes(kinds, index)
 
 
 def _people(hcps: Columns, length: int) -> tuple[list[tuple[str, str]], Ints]:

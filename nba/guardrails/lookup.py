@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import DO_NOTHING, Bools, Candidates, Columns, Ints
+from nba.contracts import DO_NOTHING, Action, Bools, Candidates, Columns, Ints
 from nba.errors import ArgumentError
+from nba.tables.kept import kept
 
 
 def position_of(values: Iterable[Any]) -> dict[Any, int]:
@@ -71,17 +72,61 @@ def text_column(columns: Columns, name: str, *, length: int) -> NDArray[Any]:
 
 def is_touch(candidates: Candidates, *, channel: str | None = None) -> Bools:
     """(K,) True for actions that contact the HCP, over one channel or over any."""
-    return np.fromiter(
-        (a != DO_NOTHING and channel in (None, a.channel) for a in candidates.actions),
-        dtype=np.bool_,
-        count=len(candidates.actions),
-    )
+    return _touches(candidates.actions, channel)
 
 
 def content_rows(candidates: Candidates, content: Columns) -> Ints:
     """(K,) row of each action's content in the content table; -1 where it is not there."""
-    rows = position_of(content["content_id"])
-    return codes([action.content for action in candidates.actions], rows)
+    return _content_rows(candidates.actions, content["content_id"])
+
+
+def content_tags(candidates: Candidates, content: Columns, name: str) -> NDArray[Any]:
+    """(K,) a text of each action's content; "" where it has none, or is not in the table."""
+    return _content_tags(candidates.actions, content["content_id"], content.get(name))
+
+
+def over(candidates: Candidates, channels: Sequence[str]) -> Bools:
+    """(K,) True for actions over one of some channels."""
+    return _over(candidates.actions, tuple(channels))
+
+
+def positions_in(content_ids: NDArray[Any]) -> dict[Any, int]:
+    """Where each content stands first in the content table; looked up once a table."""
+    return _positions_in(content_ids)
+
+
+@kept
+def _touches(actions: tuple[Action, ...], channel: str | None) -> Bools:
+    return np.fromiter(
+        (a != DO_NOTHING and channel in (None, a.channel) for a in actions),
+        dtype=np.bool_,
+        count=len(actions),
+    )
+
+
+@kept
+def _over(actions: tuple[Action, ...], channels: tuple[str, ...]) -> Bools:
+    return np.array([action.channel in channels for action in actions], dtype=np.bool_)
+
+
+@kept
+def _positions_in(content_ids: NDArray[Any]) -> dict[Any, int]:
+    return position_of(content_ids)
+
+
+@kept
+def _content_rows(actions: tuple[Action, ...], content_ids: NDArray[Any]) -> Ints:
+    return codes([action.content for action in actions], positions_in(content_ids))
+
+
+@kept
+def _content_tags(
+    actions: tuple[Action, ...], content_ids: NDArray[Any], column: NDArray[Any] | None
+) -> NDArray[Any]:
+    if column is None:
+        return np.full(len(actions), "", dtype=object)
+    tags: NDArray[Any] = np.append(column, "").astype(object)[_content_rows(actions, content_ids)]
+    return tags
 
 
 def names_of(rule: str, setting: str, names: object) -> tuple[str, ...]:

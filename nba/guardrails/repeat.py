@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import DAY, NEVER, Candidates, Columns, Context, Ints, Verdict
+from nba.contracts import DAY, NEVER, Action, Candidates, Context, Ints, Strings, Verdict
 from nba.errors import ArgumentError
 from nba.guardrails.contact import counted_touches, positive_days
-from nba.guardrails.lookup import codes, content_rows, is_touch, numbered, position_of, text_column
+from nba.guardrails.lookup import codes, is_touch, numbered, positions_in
 from nba.guardrails.registry import Described
+from nba.tables.kept import kept
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,9 @@ class RepeatGap(Described):
 
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove candidates that would repeat themselves too soon."""
-        names = _names(context.content, by=self.by)
-        rows = content_rows(candidates, context.content)
-        mine = np.array(
-            [names[row] if row >= 0 else action.content for action, row in
-             zip(candidates.actions, rows.tolist(), strict=True)], dtype=object
-        )  # fmt: skip
-        if self.by == "message":
-            mine[rows < 0] = ""
-        index = numbered(name for name in mine if name)
-        said = codes(mine, index)
+        ids = context.content["content_id"]
+        named = context.content.get("key_message_id" if self.by == "message" else "document_number")
+        names, index, said = _said(candidates.actions, ids, named, self.by)
         last = self._last_said(candidates, context, names, index)
         never = last == NEVER
         seconds_ago = np.maximum(candidates.at - np.where(never, candidates.at, last), 0)
@@ -87,7 +81,7 @@ class RepeatGap(Described):
         touches = context.touches
         counted = np.flatnonzero(counted_touches(candidates, context))
         content = touches["content_id"][counted]
-        place = codes(content, position_of(context.content["content_id"]))
+        place = codes(content, positions_in(context.content["content_id"]))
         unknown = content if self.by == "asset" else np.full(len(content), "", dtype=object)
         said = codes(np.where(place >= 0, np.append(names, "")[place], unknown), index)
         last: NDArray[np.int64] = np.full((len(candidates.hcps), len(index) + 1), NEVER, dtype=np.int64)
@@ -96,10 +90,20 @@ class RepeatGap(Described):
         return last
 
 
-def _names(content: Columns, *, by: str) -> NDArray[Any]:
+@kept
+def _said(
+    actions: tuple[Action, ...], ids: Strings, named: Strings | None, by: str
+) -> tuple[NDArray[Any], dict[Any, int], Ints]:
+    """What tells contents apart, those names numbered, and (K,) what each action says; -1 is nothing."""
+    names = _names(ids, named, by=by)
+    places = codes([action.content for action in actions], positions_in(ids)).tolist()
+    unknown = [action.content if by == "asset" else "" for action in actions]
+    mine = [names[row] if row >= 0 else other for row, other in zip(places, unknown, strict=True)]
+    index = numbered(name for name in mine if name)
+    return names, index, codes(mine, index)
+
+
+def _names(ids: Strings, named: Strings | None, *, by: str) -> NDArray[Any]:
     """What makes two contents the same; "" where nothing does."""
-    ids = content["content_id"]
-    if by == "message":
-        return text_column(content, "key_message_id", length=len(ids))
-    documents = text_column(content, "document_number", length=len(ids))
-    return np.where(documents == "", ids, documents)
+    texts = np.full(len(ids), "", dtype=object) if named is None else named
+    return texts if by == "message" else np.where(texts == "", ids, texts)

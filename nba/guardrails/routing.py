@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import DAY, FOREVER, NEVER, Bools, Candidates, Columns, Context, Verdict
-from nba.guardrails.lookup import codes, content_rows, is_touch, numbered, position_of, text_column
+from nba.contracts import DAY, FOREVER, NEVER, Action, Bools, Candidates, Columns, Context, Strings, Verdict
+from nba.guardrails.lookup import codes, content_tags, is_touch, numbered, position_of, text_column
 from nba.guardrails.registry import Described
+from nba.tables.kept import kept
 
 _REASONS = ("", "medical_content", "promotional_content", "no_sender")
 _NO_TABLE = "No reps table: whether a territory has a sender of the channel's function is not checked."
@@ -51,7 +52,7 @@ class Routing(Described):
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove candidates whose content or sender does not belong to the channel."""
         function, personal = _channels(candidates, context.channels)
-        purpose = _purposes(candidates, context.content)
+        purpose = content_tags(candidates, context.content, "purpose")
         touch = is_touch(candidates)
         medical = touch & (purpose == "medical") & (function != "medical") & (function != "none")
         promotional = touch & (purpose == "promotional") & (function == "medical")
@@ -82,18 +83,19 @@ class Routing(Described):
 
 def _channels(candidates: Candidates, channels: Columns) -> tuple[NDArray[Any], Bools]:
     """(K,) the function of each action's channel ("" where nobody says), and whether it is personal."""
-    length = len(channels["channel"])
-    rows = codes([a.channel for a in candidates.actions], position_of(channels["channel"]))
-    function = np.append(text_column(channels, "function", length=length), "").astype(object)[rows]
-    personal = channels.get("personal")
-    flags = np.zeros(length, dtype=np.bool_) if personal is None else personal.astype(np.bool_)
-    return function, np.append(flags, False)[rows]
+    return _of_channels(
+        candidates.actions, channels["channel"], channels.get("function"), channels.get("personal")
+    )
 
 
-def _purposes(candidates: Candidates, content: Columns) -> NDArray[Any]:
-    rows = content_rows(candidates, content)
-    purpose = text_column(content, "purpose", length=len(content["content_id"]))
-    return np.append(purpose, "").astype(object)[rows]
+@kept
+def _of_channels(
+    actions: tuple[Action, ...], names: Strings, function: Strings | None, personal: NDArray[Any] | None
+) -> tuple[NDArray[Any], Bools]:
+    rows = codes([action.channel for action in actions], position_of(names))
+    texts = np.full(len(names), "", dtype=object) if function is None else function
+    flags = np.zeros(len(names), dtype=np.bool_) if personal is None else personal.astype(np.bool_)
+    return np.append(texts, "").astype(object)[rows], np.append(flags, False)[rows]
 
 
 def _senders(there: set[tuple[str, str]], territory: str, function: str) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nba.contracts import DAY, DO_NOTHING, Action, Bools, Candidates, Columns, Ints, Strings, Tables
 from nba.errors import ArgumentError, UnknownActionError, UnknownHCPError
+from nba.tables.kept import kept
 from nba.tables.moments import as_moment
 
 
@@ -70,10 +70,11 @@ def candidates(
     people = engagement.columns("hcps")
     rows = _rows_of(people["hcp_id"], hcps)
     content = engagement.columns("content")
-    actions, content_rows = _actions(content, _outbound(engagement.columns("channels"), channels))
+    outbound = frozenset(_outbound(engagement.columns("channels"), channels))
+    actions, content_rows = _actions(content["content_id"], content["channels"], outbound)
     return Candidates(
         hcps=people["hcp_id"][rows],
-        actions=(DO_NOTHING, *actions),
+        actions=actions,
         allowed=_allowed(people["country"][rows], people["language"][rows], content, content_rows),
         at=start,
         valid_until=start + int(valid_days * DAY),
@@ -109,17 +110,19 @@ def _outbound(channels: Columns, wanted: Sequence[str] | None) -> set[str]:
     return outbound if wanted is None else outbound & set(wanted)
 
 
-def _actions(content: Columns, outbound: set[str]) -> tuple[list[Action], Ints]:
-    """The sorted actions, and each one's row in the content table."""
+@kept
+def _actions(
+    content_ids: Strings, channels_of: Strings, outbound: frozenset[str]
+) -> tuple[tuple[Action, ...], Ints]:
+    """The sorted actions, DO_NOTHING before them, and the row in the content table of each but that."""
     pairs = sorted(
         (Action(channel, content_id), row)
-        for row, (content_id, channels) in enumerate(
-            zip(content["content_id"], content["channels"], strict=True)
-        )
+        for row, (content_id, channels) in enumerate(zip(content_ids, channels_of, strict=True))
         for channel in channels
         if channel in outbound
     )
-    return [action for action, _ in pairs], np.array([row for _, row in pairs], dtype=np.int64)
+    rows = np.array([row for _, row in pairs], dtype=np.int64)
+    return (DO_NOTHING, *(action for action, _ in pairs)), rows
 
 
 def _allowed(country: Strings, language: Strings, content: Columns, content_rows: Ints) -> Bools:
@@ -127,16 +130,21 @@ def _allowed(country: Strings, language: Strings, content: Columns, content_rows
     country_code, countries = pd.factorize(country)
     language_code, languages = pd.factorize(language)
     n_languages = max(len(languages), 1)
+    of_content = content["country"], content["language"]
     fits = np.array(
-        [_fits(c, spoken, content) for c, spoken in product(countries, languages)], dtype=np.bool_
+        [_fits(c, spoken, *of_content) for c, spoken in product(countries, languages)], dtype=np.bool_
     ).reshape(-1, len(content["content_id"]))
     by_action = np.concatenate([np.ones((len(fits), 1), dtype=np.bool_), fits[:, content_rows]], axis=1)
     allowed: Bools = by_action[country_code * n_languages + language_code]
     return allowed
 
 
-def _fits(country: Any, language: Any, content: Columns) -> list[bool]:
-    return [
-        (not places or country in places) and (not language or language == spoken)
-        for places, spoken in zip(content["country"], content["language"], strict=True)
-    ]
+@kept
+def _fits(country: str, language: str, countries: Strings, languages: Strings) -> Bools:
+    return np.array(
+        [
+            (not places or country in places) and (not language or language == spoken)
+            for places, spoken in zip(countries, languages, strict=True)
+        ],
+        dtype=np.bool_,
+    )
