@@ -84,7 +84,8 @@ class Ramp(_Around):
             room = np.cumsum(free, axis=1)[:, -1:]
             share = free / np.where(room > 0, room, 1.0)
             share[:, 0] = np.where(room[:, 0] > 0, share[:, 0], 1.0)  # nobody else is left to take it
-            weights = weights + missing * share
+            # only where something was over: a row's bits are its own
+            weights = np.where(over.any(axis=1)[:, None], weights + missing * share, weights)
         return weights
 
 

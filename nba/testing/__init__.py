@@ -1,6 +1,7 @@
-"""Checks that anyone can run on rules of their own."""
+"""Checks that anyone can run on rules and policies of their own."""
 
 from nba.testing.guardrail import Checked, check_guardrail
+from nba.testing.policy import CheckedPolicy, check_policy
 from nba.testing.worlds import World, random_world
 
-__all__ = ["Checked", "World", "check_guardrail", "random_world"]
+__all__ = ["Checked", "CheckedPolicy", "World", "check_guardrail", "check_policy", "random_world"]
