@@ -369,3 +369,32 @@ def test_keys_and_rows_must_fit():
         selection_pmf(
             Greedy(), priorities=np.zeros((1, 2)), scores=None, eligible=np.ones((1, 3), dtype=bool)
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", [InverseGap(optimism=0.5), Thompson(), Softmax(0.5)], ids=repr)
+def test_a_million_decisions_occur_as_often_as_their_probabilities_say(policy):
+    n, k = 1_000_000, 8
+    rng = np.random.default_rng(4)
+    margin, spread = rng.normal(-2, 1, (n, k)), rng.uniform(0.1, 0.8, (n, k))
+    margin[:, 0], spread[:, 0] = -np.inf, 0.0
+    scores = Scores(margin, spread, np.full(k, 3.0), np.zeros(k, dtype=bool))
+    eligible = rng.random((n, k)) < 0.7
+    eligible[:, 0] = True
+    pmf = selection_pmf(policy, priorities=scores.propensity, scores=scores, eligible=eligible)
+
+    choice = draw(pmf, hcps=[f"h{i}" for i in range(n)], seed=3, at=1_700_000_000)
+
+    drawn = pmf.probs[np.arange(n), choice.action]
+    assert drawn.tobytes() == choice.selection_prob.tobytes()
+    cells = np.minimum((pmf.probs * 20).astype(int), 19)  # pooled by probability and action
+    seen = np.bincount(cells[np.arange(n), choice.action] * k + choice.action, minlength=20 * k)
+    place = cells * k + np.arange(k)
+    mean = np.bincount(place.ravel(), weights=pmf.probs.ravel(), minlength=20 * k)
+    variance = np.bincount(place.ravel(), weights=(pmf.probs * (1 - pmf.probs)).ravel(), minlength=20 * k)
+    used = variance > 30
+    statistic = ((seen - mean)[used] ** 2 / variance[used]).sum()
+    assert 1e-4 < chi2.sf(statistic, used.sum()) < 1 - 1e-6
+    options = eligible.sum(axis=1)
+    noise = np.where(eligible, 1 / np.where(eligible, pmf.probs, 1), 0).sum(axis=1) - options**2
+    assert abs((1 / drawn - options).sum()) <= 5 * np.sqrt(noise.sum())
