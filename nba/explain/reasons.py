@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-import numpy as np
-
-from nba.contracts import Contributions, Evidence, Feature, Floats, Reason
+from nba.contracts import Contributions, Evidence, Feature, Reason
 from nba.errors import ArgumentError
 from nba.explain.wording import Book, load_book
+from nba.tables.kept import kept
 
 Audience: TypeAlias = Literal["rep", "hq"]
 Visibility: TypeAlias = Literal["rep", "hq", "restricted"]
@@ -94,17 +93,12 @@ def reasons(
     >>> [(r.group, r.text) for r in reasons(parts, 0, evidence={"clicks": Evidence(5)})]
     [('email', '5 approved emails clicked in the last 90 days'), ('other approved factors', '')]
     """
-    _check(contributions, row, audience)
+    values = _checked(contributions, row, audience)
     book = book or load_book()
-    members: dict[tuple[str, Visibility], list[int]] = defaultdict(list)
-    for column, feature in enumerate(contributions.features):
-        members[group_of(feature, audience)].append(column)
-    values = contributions.values[row]
-    hidden_as = _worst(contributions.features)
     found = [
-        _reason(group, hidden_as if group == OTHER_FACTORS else visibility, columns, values,
+        _reason(group, visibility, columns, values,
                 features=contributions.features, evidence=evidence, book=book, names=names)
-        for (group, visibility), columns in members.items()
+        for group, visibility, columns in _members(tuple(contributions.features), audience)
     ]  # fmt: skip
     return in_order([reason for reason in found if reason.log_odds != 0.0])
 
@@ -171,6 +165,21 @@ def group_of(feature: Feature, audience: Audience) -> tuple[str, Visibility]:
     return feature.group or feature.name, feature.visibility
 
 
+@kept
+def _members(
+    features: tuple[Feature, ...], audience: Audience
+) -> tuple[tuple[str, Visibility, tuple[int, ...]], ...]:
+    """Each reason, who may see it, and its columns; the same for every row."""
+    members: dict[tuple[str, Visibility], list[int]] = defaultdict(list)
+    for column, feature in enumerate(features):
+        members[group_of(feature, audience)].append(column)
+    hidden_as = _worst(features)
+    return tuple(
+        (group, hidden_as if group == OTHER_FACTORS else visibility, tuple(columns))
+        for (group, visibility), columns in members.items()
+    )
+
+
 def _worst(features: Sequence[Feature]) -> Visibility:
     return max((feature.visibility for feature in features), key=_RANK.__getitem__, default="rep")
 
@@ -179,21 +188,19 @@ def _reason(
     group: str,
     visibility: Visibility,
     columns: Sequence[int],
-    values: Floats,
+    values: Sequence[float],
     *,
     features: Sequence[Feature],
     evidence: Mapping[str, Evidence],
     book: Book,
     names: Mapping[str, str] | None,
 ) -> Reason:
-    total = math.fsum(float(values[column]) for column in columns)  # exact, whatever the order of columns
+    total = math.fsum([values[column] for column in columns])  # exact, whatever the order of columns
     sign = _sign(total)
     if group == OTHER_FACTORS:
         return Reason(group, total, sign, "", visibility)
-    agreeing = [
-        column for column in columns if _sign(float(values[column])) == sign and values[column] != 0.0
-    ]
-    agreeing.sort(key=lambda column: (-abs(float(values[column])), features[column].name))
+    agreeing = [column for column in columns if values[column] * sign > 0.0]
+    agreeing.sort(key=lambda column: (-abs(values[column]), features[column].name))
     sentences = (
         book.sentence(features[c], evidence.get(features[c].name), sign=sign, names=names) for c in agreeing
     )
@@ -212,7 +219,8 @@ def check_audience(audience: str) -> None:
         )
 
 
-def _check(contributions: Contributions, row: int, audience: str) -> None:
+def _checked(contributions: Contributions, row: int, audience: str) -> list[float]:
+    """The parts of a row, once they are known to add up."""
     rows, columns = contributions.values.shape
     check_audience(audience)
     if not 0 <= row < rows:
@@ -222,9 +230,10 @@ def _check(contributions: Contributions, row: int, audience: str) -> None:
             f"The contributions have {columns} columns and {len(contributions.features)} features; "
             "expected one feature a column. Pass them as the model returned them."
         )
-    parts = [float(contributions.base[row]), *map(float, contributions.values[row])]
+    values: list[float] = contributions.values[row].tolist()
+    parts = [float(contributions.base[row]), *values]
     margin = float(contributions.margin[row])
-    if not np.isfinite([*parts, margin]).all():
+    if not all(map(math.isfinite, (*parts, margin))):
         raise ArgumentError(f"Contributions of row {row} are not finite; nothing can be explained from them.")
     gap = abs(math.fsum([*parts, -margin]))
     if gap > 1e-6 * max(1.0, abs(margin)):
@@ -232,3 +241,4 @@ def _check(contributions: Contributions, row: int, audience: str) -> None:
             f"Contributions of row {row} miss the margin by {gap:.3g}; expected parts that add up to it. "
             "Pass contributions and margin of the same, calibrated model."
         )
+    return values

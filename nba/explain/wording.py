@@ -19,6 +19,7 @@ from nba.explain.inert import inert, shorten
 
 Forms = Mapping[str, str]
 
+_MOST_NAMES = 16_384
 _PLACE = re.compile(r"\{(\w+)\}")
 _IN_TEMPLATES = {"label", "Label", "count", "of", "days", "window"}
 _ABOUT = {"count", "of", "days", "match", "flag"}
@@ -162,13 +163,16 @@ class Book:
         pattern = (template.favour if sign > 0 else template.against).get(form, "")
         if template.puzzles(feature.label, form=form, sign=sign):
             return ""
-        label = self._label(feature, one=form == "one" and template.about == "count")
-        if not pattern or not label or self.is_denied(label, topic=_spaced(feature.key)):
+        if not pattern:
             return ""
-        named = _renamed(label, {**self._channel_names(feature.key), **(names or {})})
-        return (
-            "" if self._never.search(named) else self._fitted(pattern, named, evidence, feature.window_days)
-        )
+        is_one = form == "one" and template.about == "count"
+        asked = (feature.label, feature.key, is_one, *(names or {}).items())
+        named = self._named.get(asked)
+        if named is None:
+            if len(self._named) >= _MOST_NAMES:
+                self._named.clear()
+            named = self._named[asked] = self._name(feature, one=is_one, names=names or {})
+        return named and self._fitted(pattern, named, evidence, feature.window_days)
 
     def is_denied(self, text: str, *, topic: str = "") -> bool:
         """Whether a text holds a word no card may say; ``topic`` is the topic's name inside it.
@@ -204,11 +208,13 @@ class Book:
         >>> load_book().number(1234.5, 1), load_book().number(-0.5, 1, sign=True)
         ('1,234.5', '−0.5')
         """
-        marks = self.phrases["number"]
         plain = f"{value:+,.{decimals}f}" if sign else f"{value:,.{decimals}f}"
-        return plain.translate(
-            {ord(","): marks["thousands"], ord("."): marks["decimal"], ord("-"): marks["minus"]}
-        )
+        return plain if plain.isdecimal() else plain.translate(self._marks)
+
+    @cached_property
+    def _marks(self) -> dict[int, str]:
+        marks = self.phrases["number"]
+        return {ord(","): marks["thousands"], ord("."): marks["decimal"], ord("-"): marks["minus"]}
 
     def span(self, days: int, *, ago: bool = False) -> str:
         """A number of days as words, as a length or as a time ago.
@@ -220,6 +226,19 @@ class Book:
         """
         form = plural(days) if ago or days == 1 else "many"
         return self.phrase("span", f"ago_{form}" if ago else form, days=self.number(days))
+
+    @cached_property
+    def _named(self) -> dict[tuple[Any, ...], str]:
+        """Labels as sentences say them, by what they were made of: HCP after HCP asks for the same."""
+        return {}
+
+    def _name(self, feature: Feature, *, one: bool, names: Forms) -> str:
+        """A label as a sentence says it; "" where nothing may be said."""
+        label = self._label(feature, one=one)
+        if not label or self.is_denied(label, topic=_spaced(feature.key)):
+            return ""
+        named = _renamed(label, {**self._channel_names(feature.key), **names})
+        return "" if self._never.search(named) else named
 
     @cached_property
     def _never(self) -> re.Pattern[str]:
@@ -300,7 +319,15 @@ def fill(pattern: str, values: Mapping[str, object]) -> str:
     >>> fill("{count} of {of}", {"count": "{of}", "of": 10})
     '{of} of 10'
     """
-    return _PLACE.sub(lambda place: str(values.get(place[1], "")), pattern)
+    pieces = list(_pieces(pattern))
+    pieces[1::2] = [str(values.get(name, "")) for name in pieces[1::2]]
+    return "".join(pieces)
+
+
+@lru_cache(maxsize=4096)  # sentences of the books
+def _pieces(pattern: str) -> tuple[str, ...]:
+    """What is said between the places of a pattern, and their names by turns."""
+    return tuple(_PLACE.split(pattern))
 
 
 def plural(number: int) -> str:
