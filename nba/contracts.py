@@ -395,9 +395,7 @@ class Receipt:
     group: str = ""
     """The capacity group it was drawn in, "" where it was drawn alone: replay and cluster by it."""
     prices: tuple[tuple[str, float, float], ...] = ()
-    """For each scarce thing in reach: its name, the price of a unit, and the share kept of what was wanted."""
-    trigger: str = ""
-    """The event that asked for this decision; "" is none."""
+    """For each scarce thing in reach: name, price of a unit, and the share kept of what was wanted."""
 
 
 OutcomeState = Literal["pending", "rewarded", "expired", "censored", "void"]

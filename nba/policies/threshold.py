@@ -15,8 +15,8 @@ from nba.policies.registry import Described, number_between
 class Threshold(Described):
     """Goes on at one score and off at a lower one: a score between the two changes nothing.
 
-    Feed it with scores of one moment after the other; what it gives is an input for a lever, a row of the
-    ``states`` table, or the trigger of :meth:`nba.NextBestAction.decide`.
+    Feed it with scores of one moment after the other; what it gives is an input for a lever or a row of the
+    ``states`` table.
 
     Parameters
     ----------
