@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -218,11 +218,18 @@ def facts_of(verdicts: Sequence[Verdict], *, row: int, action: int) -> dict[str,
     >>> facts_of([verdict], row=0, action=1)
     {'cap': {'contacts': 2, 'cap': 4}}
     """
-    facts: dict[str, dict[str, Any]] = {}
-    for verdict in verdicts:
-        same = sum(name.split("#")[0] == verdict.rule for name in facts)
-        facts[f"{verdict.rule}#{same + 1}" if same else verdict.rule] = verdict.fact(row, action)
-    return facts
+    names = _names(tuple([verdict.rule for verdict in verdicts]))
+    return {name: verdict.fact(row, action) for name, verdict in zip(names, verdicts, strict=True)}
+
+
+@lru_cache(maxsize=256)  # every receipt of a plan asks
+def _names(rules: tuple[str, ...]) -> tuple[str, ...]:
+    """The rules' codes, those that stand twice told apart."""
+    found: list[str] = []
+    for rule in rules:
+        same = sum(name.split("#")[0] == rule for name in found)
+        found.append(f"{rule}#{same + 1}" if same else rule)
+    return tuple(found)
 
 
 def _check_verdict(verdict: Verdict, candidates: Candidates) -> None:
@@ -232,7 +239,7 @@ def _check_verdict(verdict: Verdict, candidates: Candidates) -> None:
             f"Rule {verdict.rule!r} gave reasons of shape {verdict.reason.shape}, expected {shape}: "
             "one for every HCP and action. Mend the rule's check()."
         )
-    if verdict.reason.size and not 0 <= verdict.reason.min() <= verdict.reason.max() < len(verdict.reasons):
+    if not _are_among(verdict.reason, len(verdict.reasons)):
         raise ArgumentError(
             f"Rule {verdict.rule!r} gave reasons from {verdict.reason.min()} to {verdict.reason.max()}, "
             f"expected 0 to {len(verdict.reasons) - 1}. List every reason in Verdict.reasons, '' first."
@@ -242,6 +249,13 @@ def _check_verdict(verdict: Verdict, candidates: Candidates) -> None:
             f"Rule {verdict.rule!r} removed do_nothing for {int((verdict.reason[:, 0] > 0).sum())} HCPs, "
             "expected none: doing nothing is always allowed. Leave column 0 at 0."
         )
+
+
+def _are_among(codes: NDArray[Any], n: int) -> bool:
+    """Whether all codes are from 0 to n - 1; read without their sign, negative ones are the largest."""
+    if codes.dtype == np.int8:
+        return int(codes.view(np.uint8).max(initial=0)) < min(n, 128)
+    return not codes.size or bool(0 <= codes.min() <= codes.max() < n)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
