@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import Action, Bools, Columns, Context, Floats, Term
+from nba.contracts import Action, Bools, Columns, Context, Floats, Strings, Term
 from nba.errors import ArgumentError, NBAWarning
+from nba.tables.kept import kept
 
 TERMS = ("propensity", "context", "value", "lever", "cost", "minutes", "attention")
 """Terms of the priority, in their order; each but propensity can be left out."""
@@ -243,16 +244,26 @@ class Worth:
         return factor
 
     def _levers(self, actions: Sequence[Action]) -> Floats:
-        levers = self.levers or {}
-        return np.array([levers.get(a.channel, 1.0) * levers.get(a.content, 1.0) for a in actions])
+        return _levers(tuple(actions), frozenset((self.levers or {}).items()))
 
     def _of_channel(self, name: str, actions: Sequence[Action], channels: Columns) -> Floats:
         """(K,) a number of each action's channel; 0 where there is none."""
         if name not in channels:
             return np.zeros(len(actions))
-        of = dict(zip(channels["channel"], channels[name], strict=True))
-        found: Floats = np.nan_to_num(np.array([of.get(a.channel, 0.0) for a in actions]))
-        return found
+        return _of_channels(tuple(actions), channels["channel"], channels[name])
+
+
+@kept
+def _levers(actions: tuple[Action, ...], levers: frozenset[tuple[str, float]]) -> Floats:
+    of = dict(levers)
+    return np.array([of.get(a.channel, 1.0) * of.get(a.content, 1.0) for a in actions])
+
+
+@kept
+def _of_channels(actions: tuple[Action, ...], channels: Strings, numbers: Floats) -> Floats:
+    of = dict(zip(channels, numbers, strict=True))
+    found: Floats = np.nan_to_num(np.array([of.get(a.channel, 0.0) for a in actions]))
+    return found
 
 
 def _worth_to(
@@ -308,8 +319,13 @@ def _minutes(actions: Sequence[Action], content: Columns) -> Floats:
 
 def _rows(actions: Sequence[Action], content: Columns) -> NDArray[np.int64]:
     """(K,) row of each action's content; -1 where it has none."""
+    return _places(tuple(actions), content["content_id"])
+
+
+@kept
+def _places(actions: tuple[Action, ...], content_ids: Strings) -> NDArray[np.int64]:
     place: dict[str, int] = {}
-    for i, name in enumerate(content["content_id"]):
+    for i, name in enumerate(content_ids):
         place.setdefault(name, i)
     return np.array([place.get(action.content, -1) for action in actions], dtype=np.int64)
 
