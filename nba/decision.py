@@ -32,6 +32,7 @@ from nba.contracts import (
 from nba.features import EngagementFeatures, Events, Seen
 from nba.policies.worth import Worth
 from nba.tables import consent_of, table_of
+from nba.tables.kept import kept
 
 BESIDE = ("labels", "reps", "states", "values")
 """Tables beside the needed ones that rules and values read."""
@@ -407,9 +408,12 @@ def _considered(
 
 def _documents(content: Columns) -> dict[str, tuple[str, str]]:
     """Each content's document number and version."""
+    return _documents_of(content["content_id"], content["document_number"], content["version"])
+
+
+@kept
+def _documents_of(ids: Strings, numbers: Strings, versions: Strings) -> dict[str, tuple[str, str]]:
     documents: dict[str, tuple[str, str]] = {}
-    for key, number, version in zip(
-        content["content_id"], content["document_number"], content["version"], strict=True
-    ):
+    for key, number, version in zip(ids, numbers, versions, strict=True):
         documents.setdefault(key, (str(number), str(version)))
     return documents

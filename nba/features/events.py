@@ -15,6 +15,7 @@ from nba.contracts import Action, Bools, Columns, Strings
 from nba.features.labels import REST
 from nba.history import Histories
 from nba.history.touches import is_success
+from nba.tables.kept import kept
 
 TAGS = ("topic", "format", "content_type", "purpose", "depth_level", "product_id")
 """Content tags that new content borrows its level from."""
@@ -58,7 +59,7 @@ class Events:
     def _find(self, by: str | None, keys: Sequence[Any]) -> NDArray[np.int32]:
         """Each event's place among ``keys``, whatever event it is."""
         met, codes = self.codes(by)
-        place = {key: i for i, key in enumerate(keys)}
+        place = _places(tuple(keys))
         other = place.get(REST, -1)
         target = np.fromiter((place.get(key, other) for key in met), dtype=np.int32, count=len(met))
         return target[codes] if len(met) else np.full(len(codes), -1, dtype=np.int32)
@@ -105,6 +106,15 @@ class Events:
         return keys, of_content[content] if len(contents) else np.zeros(n, dtype=np.int64)
 
     def _flag(self, of: str) -> Bools:
+        if of not in self._flags:
+            self._flags[of] = self._read_flag(of)
+        return self._flags[of]
+
+    @cached_property
+    def _flags(self) -> dict[str, Bools]:
+        return {}
+
+    def _read_flag(self, of: str) -> Bools:
         columns = self.interactions
         if of == "touches":
             flag: Bools = columns["touch"]
@@ -135,6 +145,11 @@ class Events:
         first = np.zeros(len(success), dtype=bool)
         first[ordered[np.unique(touch[ordered], return_index=True)[1]]] = True
         return first
+
+
+@kept
+def _places(keys: tuple[Any, ...]) -> dict[Any, int]:
+    return {key: i for i, key in enumerate(keys)}
 
 
 def content_tags(content: Columns, tag: str) -> dict[str, str]:
