@@ -6,6 +6,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default::nba.errors.NBAWarning")
 def test_a_guardrail_of_ones_own_passes_the_public_check_and_bites_in_a_plan(capsys):
     run = runpy.run_path(str(EXAMPLES / "own_guardrail.py"))
