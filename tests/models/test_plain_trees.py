@@ -30,7 +30,7 @@ def test_a_pair_is_scored_as_lightgbm_scores_it(made):
     plain = lightgbm.LGBMClassifier(verbosity=-1, n_jobs=1, deterministic=True, force_row_wise=True)
     plain.fit(x, made.y[rows])
 
-    theirs = plain.predict_proba(x)[:, 1]
+    theirs = plain.booster_.predict(x)
     ours = 1 / (1 + np.exp(-model.score(made.design)[0][rows]))
     # its trees start from the pair's rate, ours from that rate held to the channel's by ten rows
     assert np.corrcoef(ours, theirs)[0, 1] > 0.999
