@@ -41,6 +41,7 @@ class AnySequence(RuleBasedStateMachine):
         self.learned = {}
         self.reports = set()
         self.gone = set()
+        self.forgotten_until = {}
         self.rows = []
         self.voided = 0
 
@@ -57,6 +58,8 @@ class AnySequence(RuleBasedStateMachine):
         at = START + day * DAY
         self.made[name] = make_receipt(name, hcp_id=hcp, decided_at=at, valid_until=at + 7 * DAY)
         self.log.append([self.made[name]])
+        if at <= self.forgotten_until.get(hcp, at - 1):  # what was decided until then does not come back
+            self.gone.add(name)
 
     @rule(data=st.data())
     def commit(self, data):
@@ -125,6 +128,8 @@ class AnySequence(RuleBasedStateMachine):
         assert self.log.forget(hcp) == len(mine)
         assert (len(self.log), self.log.funnel(), self.log.voids()) == before
         self.gone |= mine
+        known = [self.made[name].decided_at for name in mine]
+        self.forgotten_until |= {hcp: max([self.forgotten_until.get(hcp, START), *known])} if known else {}
 
     @rule()
     def open_again(self):
