@@ -72,7 +72,8 @@ def store(mlflow, tmp_path_factory):
     yield uri
     mlflow.set_registry_uri(None)
     mlflow.set_tracking_uri(None)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        del os.environ[name]  # both addresses are left there for children, and tests are children
     os.environ.update(before)
 
 

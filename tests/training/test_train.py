@@ -174,7 +174,7 @@ def test_no_row_of_the_data_is_in_the_store(trained, own_tables):
 _ELSEWHERE = """
 import sys
 import mlflow
-mlflow.set_tracking_uri(sys.argv[1])
+mlflow.set_tracking_uri(sys.argv[1]); mlflow.set_registry_uri(sys.argv[1])
 import nba, nba.mlflow
 model = nba.mlflow.load_model("models:/nba@champion")
 data = nba.Engagement.from_folder(sys.argv[2])
