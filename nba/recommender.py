@@ -43,7 +43,14 @@ ALWAYS_ON = {"consent": guardrails.Consent, "approved": guardrails.Approved}
 """Guardrails that stand in every model unless they are waived by name."""
 
 _SCORERS: dict[str, Any] = {
-    kind.__name__: kind for kind in (models.PairPropensity, models.LightGBMPerPair, models.SegmentBaseline)
+    kind.__name__: kind
+    for kind in (
+        models.PairPropensity,
+        models.LightGBMPerPair,
+        models.NaiveBayesPerPair,
+        models.RecencyFrequency,
+        models.SegmentBaseline,
+    )
 }
 _KIND = "nba.NextBestAction"
 

@@ -4,8 +4,10 @@ from nba.models.base import HierarchicalLogistic
 from nba.models.basis import Basis
 from nba.models.calibration import AffineCalibration
 from nba.models.correction import Correction
+from nba.models.naive_bayes import NaiveBayesPerPair
 from nba.models.pairs import PairPropensity
 from nba.models.plain_trees import LightGBMPerPair
+from nba.models.recency import RecencyFrequency
 from nba.models.segment import SegmentBaseline
 from nba.models.strengths import Strengths
 from nba.models.weights import Weights
@@ -16,7 +18,9 @@ __all__ = [
     "Correction",
     "HierarchicalLogistic",
     "LightGBMPerPair",
+    "NaiveBayesPerPair",
     "PairPropensity",
+    "RecencyFrequency",
     "SegmentBaseline",
     "Strengths",
     "Weights",

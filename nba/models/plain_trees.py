@@ -18,6 +18,7 @@ from nba.models.border import check_columns, check_outcomes, check_values, outco
 from nba.models.correction import columns
 from nba.models.forest import Forest, joined, parted
 from nba.models.params import Params
+from nba.models.rates import PairRates
 
 _SETTINGS = {
     "defaults": Boosting(trees=100, leaves=31, learning_rate=0.1, least_rows=20, ridge=0.0),
@@ -90,9 +91,13 @@ class LightGBMPerPair(Params):
         k = len(design.actions)
         moments = np.arange(len(y)) if at is None else np.asarray(at, dtype=np.int64)
         self.features_ = design.features
-        self.actions_ = design.actions
-        self.n_: Floats = np.bincount(design.pair, minlength=k).astype(float)
-        self._choose_levels(design, y)
+        rates = PairRates.fit(design, y, strength=_HELD_BY)
+        self.actions_, self.n_, self.level_, self.channels_ = (
+            rates.actions,
+            rates.n,
+            rates.level,
+            rates.channels,
+        )
         every = np.arange(len(y))
         parts = [every] if self.pair_as_category else [every[design.pair == j] for j in range(k)]
 
@@ -106,25 +111,23 @@ class LightGBMPerPair(Params):
     def score(self, design: Design) -> tuple[Floats, Floats]:
         """(margin, spread) of each request; no calibration, as plain as it comes."""
         self._check(design)
-        level, n, place = self._levels(design)
+        level, _, place = self._rates.of(design)
         margin = level[design.pair]
         for rows, forest, x in self._asked(design, place):
             margin[rows] += forest.score(x)
-        with np.errstate(over="ignore"):
-            p = 1.0 / (1.0 + np.exp(-level))
-        spread = 1.0 / np.sqrt((n + _HELD_BY) * p * (1 - p))
+        spread = self._rates.spread(design, strength=_HELD_BY)
         return margin, spread[design.pair]
 
     def support(self, design: Design) -> tuple[Floats, NDArray[np.bool_]]:
         """(n, prior_only) of each of the design's pairs: training rows, and whether there were none."""
         self._check_fitted()
-        n = self._levels(design)[1]
+        n = self._rates.of(design)[1]
         return n, n == 0
 
     def contributions(self, design: Design) -> Contributions:
         """Exact parts of each request's margin: level and trees' mean in the base, Shapley values beside."""
         margin = self.score(design)[0]
-        level, _, place = self._levels(design)
+        level, _, place = self._rates.of(design)
         base, values = level[design.pair], np.zeros((len(design), len(design.features)))
         for rows, forest, x in self._asked(design, place):
             parts, mean = forest.contributions(x)
@@ -157,19 +160,6 @@ class LightGBMPerPair(Params):
         model.n_, model.level_ = arrays["n"], arrays["level"]
         model.forests_ = parted(Forest.from_state(state), arrays["trees"])
         return model
-
-    def _choose_levels(self, design: Design, y: Floats) -> None:
-        overall = (y.sum() + 0.5) / (len(y) + 1.0)
-        channel = np.array([g[0] for g in design.groups], dtype=object)
-        of_channel = {"": overall}
-        for name in sorted(set(channel.tolist())):
-            mine = (channel == name)[design.pair]
-            of_channel[name] = _rate(y[mine], overall)
-        positives = np.bincount(design.pair, weights=y, minlength=len(channel))
-        above = np.array([of_channel[name] for name in channel])
-        rates = (positives + _HELD_BY * above) / (self.n_ + _HELD_BY)
-        self.level_: Floats = np.log(rates / (1 - rates))
-        self.channels_ = {name: float(np.log(rate / (1 - rate))) for name, rate in of_channel.items()}
 
     def _grown(
         self,
@@ -231,14 +221,9 @@ class LightGBMPerPair(Params):
             if j >= 0 and len(rows) and self.forests_[j].n_trees
         ]
 
-    def _levels(self, design: Design) -> tuple[Floats, Floats, NDArray[np.int64]]:
-        """Level and rows of the design's pairs, and their place among those of the fit (-1: none)."""
-        index = {action: j for j, action in enumerate(self.actions_)}
-        place = np.array([index.get(action, -1) for action in design.actions], dtype=np.int64)
-        above = [self.channels_.get(groups[0], self.channels_[""]) for groups in design.groups]
-        level = np.array([self.level_[j] if j >= 0 else up for j, up in zip(place, above, strict=True)])
-        n = np.array([self.n_[j] if j >= 0 else 0.0 for j in place])
-        return level, n, place
+    @property
+    def _rates(self) -> PairRates:
+        return PairRates(self.actions_, self.n_, self.level_, self.channels_)
 
     def _threads(self) -> int:
         return (os.cpu_count() or 1) if self.n_jobs == -1 else self.n_jobs
@@ -251,7 +236,3 @@ class LightGBMPerPair(Params):
     def _check_fitted(self) -> None:
         if not hasattr(self, "forests_"):
             raise NotFittedError("LightGBMPerPair is not fitted; call fit(design, y) first.")
-
-
-def _rate(y: Floats, above: float) -> float:
-    return float((y.sum() + _HELD_BY * above) / (len(y) + _HELD_BY))

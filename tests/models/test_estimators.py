@@ -10,7 +10,13 @@ from sklearn.base import clone
 
 from nba.contracts import Action, Feature, Scorer
 from nba.errors import ArgumentError, NBAWarning, NotFittedError, OutcomeError
-from nba.models import LightGBMPerPair, PairPropensity, SegmentBaseline
+from nba.models import (
+    LightGBMPerPair,
+    NaiveBayesPerPair,
+    PairPropensity,
+    RecencyFrequency,
+    SegmentBaseline,
+)
 
 pytestmark = pytest.mark.parametrize(
     "model",
@@ -18,6 +24,8 @@ pytestmark = pytest.mark.parametrize(
         PairPropensity(calibration_share=0.3, n_jobs=1),
         SegmentBaseline(by=["tier"], strength=20.0),
         LightGBMPerPair(settings="small", n_jobs=1),
+        NaiveBayesPerPair(bins=5),
+        RecencyFrequency(cells=4),
     ],
     ids=lambda model: type(model).__name__,
 )
