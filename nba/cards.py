@@ -11,7 +11,7 @@ import numpy as np
 
 from nba import explain
 from nba.contracts import DO_NOTHING, Action, Columns, Facet, Receipt
-from nba.decision import Known
+from nba.decision import PROFILING, Known
 from nba.errors import ArgumentError
 from nba.history.measures import latest_engagements, topic_interests
 from nba.history.pressing import FRICTION_DAYS, TopicMoves, friction, pressing_topics
@@ -48,7 +48,7 @@ class Cards:
         if self.why is not None and receipt.action != DO_NOTHING and receipt.book != book.digest:
             receipt = self.why.reworded(receipt, book=book)
         compared = self.why.contrast(receipt, book=book) if contrast and self.why is not None else None
-        mine, person = self._history(receipt.hcp_id), self._person(receipt.hcp_id)
+        mine, person = self._history(receipt), self._person(receipt.hcp_id)
         interests = topic_interests(self._topics, mine, at=self.at)
         rate = self.references.get(receipt.action.channel)
         return explain.build_card(
@@ -69,7 +69,7 @@ class Cards:
     def brief(self, receipt: Receipt, *, language: str = "en") -> explain.Brief:
         """What to know about an HCP before a conversation."""
         book = explain.load_book(language)
-        mine, person = self._history(receipt.hcp_id), self._person(receipt.hcp_id)
+        mine, person = self._history(receipt), self._person(receipt.hcp_id)
         population = self._moves(str(person.get("specialty", "")))
         latest = latest_engagements(mine, at=self.at, most=5)
         last = next((t for i in latest if (t := self._topics.get(mine["content_id"][i], ""))), "")
@@ -94,7 +94,7 @@ class Cards:
             for receipt in receipts
             for told in explain.insights(
                 receipt.hcp_id,
-                friction(self._history(receipt.hcp_id), at=self.at),
+                friction(self._history(receipt), at=self.at),
                 days=FRICTION_DAYS,
                 book=book,
             )
@@ -166,10 +166,12 @@ class Cards:
     def _person(self, hcp_id: str) -> dict[str, Any]:
         return _row_of(self.known.tables.columns("hcps"), self._hcp_rows.get(hcp_id))
 
-    def _history(self, hcp_id: str) -> Columns:
+    def _history(self, receipt: Receipt) -> Columns:
+        """The HCP's interactions; none where it objects to profiling."""
         interactions = self.known.tables.columns("interactions")
         ids = interactions["hcp_id"]
-        lo, hi = np.searchsorted(ids, hcp_id, side="left"), np.searchsorted(ids, hcp_id, side="right")
+        lo, hi = (np.searchsorted(ids, receipt.hcp_id, side=side) for side in ("left", "right"))
+        hi = lo if PROFILING in receipt.facts else hi
         names = ("ts", "recorded_at", "engaged", "touch", "content_id", "channel", "direction", "outcome",
                  "reaction", "query", "hcp_id")  # fmt: skip
         return {name: interactions[name][lo:hi] for name in names}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nba import artifact, explain, guardrails, policies
 from nba.contracts import (
     Action,
+    Bools,
     Candidates,
     Choice,
     Columns,
@@ -33,6 +34,10 @@ from nba.features import EngagementFeatures, Events, Seen
 from nba.policies.worth import Worth
 from nba.tables import consent_of, table_of
 from nba.tables.kept import kept
+from nba.tables.objections import objects_to_profiling
+
+PROFILING = "profiling"
+"""Among the facts of a receipt: this HCP objects to profiling, so nothing of the kind was read."""
 
 BESIDE = ("labels", "reps", "states", "values")
 """Tables beside the needed ones that rules and values read."""
@@ -60,6 +65,14 @@ class Known:
         found = {name: table_of(tables, name) for name in BESIDE}
         beside = {name: table for name, table in found.items() if table is not None}
         return cls(tables, features.events(tables), _by_hcp(consent_of(tables)), touched, beside)
+
+    def profiled(self, hcps: Strings, at: Ints) -> Bools | None:
+        """(n,) whether behaviour and profiles may be read, each HCP as of its moment; None: of all."""
+        if self.consent is None or not len(hcps):
+            return None
+        rows = _of_hcps(self.consent, np.array([min(hcps), max(hcps)], dtype=object))
+        objects = objects_to_profiling(rows, hcps=hcps, at=at)
+        return ~objects if objects.any() else None
 
     def context(self, candidates: Candidates, pending: Columns | None) -> Context:
         """What guardrails may read about these candidates, as of their moment."""
@@ -163,7 +176,7 @@ class Decider:
         choice = settled.choice
         drawn = _Drawn(
             candidates, _documents(context.content), scores, propensity, _Lefts(funnel, candidates.actions),
-            verdicts, terms, priorities, settled, seed, stream,
+            verdicts, terms, priorities, settled, seed, stream, seen.hidden,
         )  # fmt: skip
         explained = self._explain(known, candidates, choice, seen)
         drafts = [self._receipt(drawn, i, *explained[i]) for i in range(len(candidates.hcps))]
@@ -200,14 +213,16 @@ class Decider:
     def _seen(self, known: Known, candidates: Candidates) -> Seen:
         """Features of every allowed candidate, in row-major order."""
         row, pair = np.nonzero(candidates.allowed[:, 1:])
+        at = np.full(len(candidates.hcps), candidates.at, dtype=np.int64)
         return self.features.seen(
             known.events,
             known.tables.columns("hcps"),
             hcps=candidates.hcps,
-            at=np.full(len(candidates.hcps), candidates.at, dtype=np.int64),
+            at=at,
             actions=candidates.actions[1:],
             row=row,
             pair=pair,
+            profiled=known.profiled(candidates.hcps, at),
         )
 
     def _explain(
@@ -238,6 +253,8 @@ class Decider:
         action = candidates.actions[k]
         document = drawn.documents.get(action.content, ("", ""))
         left = drawn.lefts.of(i)
+        hidden = drawn.hidden is not None and bool(drawn.hidden[i])
+        facts = guardrails.facts_of(drawn.verdicts, row=i, action=k)
         receipt = Receipt(
             decision_id="",
             batch_id="",
@@ -250,7 +267,7 @@ class Decider:
             propensity=float(drawn.propensity[i, k]) if k else None,
             spread=float(scores.spread[i, k]) if k else None,
             n=float(scores.n[k]),
-            prior_only=bool(scores.prior_only[k]),
+            prior_only=bool(scores.prior_only[k]) or (hidden and k > 0),
             terms=policies.terms_of(
                 drawn.terms,
                 shape=settled.pmf.probs.shape,
@@ -264,7 +281,7 @@ class Decider:
             draw=float(choice.draw[i]),
             eligible=tuple(zip(left.actions, settled.pmf.probs[i, left.places].tolist(), strict=True)),
             removed=left.removed,
-            facts=guardrails.facts_of(drawn.verdicts, row=i, action=k),
+            facts=facts | {PROFILING: {"objected": True}} if hidden else facts,
             reasons=reasons,
             holdout=str(settled.arm[i]),
             policy=self.policy_digest,
@@ -307,6 +324,7 @@ class _Drawn:
     settled: policies.Settled
     seed: int
     stream: str
+    hidden: Bools | None
 
 
 class _Left(NamedTuple):

@@ -297,7 +297,7 @@ class NextBestAction:
         return self
 
     def design(self, known: Known, labels: Labels) -> Design:
-        """Feature rows of labels, as of each label's moment."""
+        """Feature rows of labels, as of each label's moment; without profiles where HCPs object to them."""
         return self.features.design(
             known.events,
             known.tables.columns("hcps"),
@@ -306,6 +306,7 @@ class NextBestAction:
             actions=labels.actions,
             row=labels.row,
             pair=labels.pair,
+            profiled=known.profiled(labels.hcps, labels.at),
         )
 
     def score(self, data: Engagement, labels: Labels) -> tuple[Floats, Floats]:

@@ -173,15 +173,16 @@ class Why:
 
     def _propensity(self, asked: Candidates) -> Floats:
         """(1, K) propensities of one HCP's eligible actions; 0 for all others."""
-        pair = np.flatnonzero(asked.allowed[0, 1:])
+        pair, at = np.flatnonzero(asked.allowed[0, 1:]), np.array([asked.at])
         design = self.decider.features.design(
             self.known.events,
             self.known.tables.columns("hcps"),
             hcps=asked.hcps,
-            at=np.array([asked.at]),
+            at=at,
             actions=self._asked,
             row=np.zeros(len(pair), dtype=np.int64),
             pair=pair,
+            profiled=self.known.profiled(asked.hcps, at),
         )
         margin = np.full(asked.allowed.shape, -np.inf)
         margin[0, pair + 1] = self.decider.scorer.score(design)[0]
@@ -210,13 +211,16 @@ class Why:
     ) -> tuple[Contributions, Design, Sequence[Mapping[str, Evidence]]]:
         """Exact contributions of any (HCP, action) at a moment, with feature rows and counts."""
         place = {action: k for k, action in enumerate(self.actions[1:])}
+        hcps = np.array([hcp for hcp, _ in asked], dtype=object)
+        moments = np.full(len(asked), at, dtype=np.int64)
         design, evidence = self.decider.features.evidence(
             self.known.events,
             self.known.tables.columns("hcps"),
-            hcps=np.array([hcp for hcp, _ in asked], dtype=object),
-            at=np.full(len(asked), at, dtype=np.int64),
+            hcps=hcps,
+            at=moments,
             actions=self._asked,
             pair=np.array([place[action] for _, action in asked], dtype=np.int64),
+            profiled=self.known.profiled(hcps, moments),
         )
         return self.decider.scorer.contributions(design), design, evidence
 

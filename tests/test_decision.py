@@ -1,13 +1,16 @@
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from hall import UNTIL as HALL_AT
 from hall import make_model
 
 import nba
 from nba import guardrails, policies, simulate
-from nba.contracts import DAY, DO_NOTHING
+from nba.contracts import DAY, DO_NOTHING, Labels
+from nba.decision import Known
 from nba.tables import Engagement, as_moment
 
 AT = "2026-09-15"
@@ -184,3 +187,141 @@ def test_priorities_are_the_product_of_their_terms_less_the_cost(anything_goes, 
             t = receipt.terms
             assert receipt.priority == t["propensity"] * t["value"] * t["lever"] - t["cost"]
             assert t["propensity"] == receipt.propensity
+
+
+def with_objections(engagement, hcps, *, since="2026-08-20T00:00Z"):
+    """The same tables with some HCPs' objections to profiling."""
+    frames = {
+        name: frame.drop(columns=["machine", "touch", "engaged"], errors="ignore")
+        for name, frame in engagement.tables.items()
+        if frame is not None
+    }
+    words = pd.DataFrame(
+        {"hcp_id": hcps, "channel": "all", "purpose": "profiling", "opt_type": "opt_out",
+         "captured_at": pd.to_datetime([since] * len(hcps)).as_unit("s")}
+    )  # fmt: skip
+    frames["consent"] = pd.concat([frames["consent"], words], ignore_index=True)
+    frames["interactions"]["is_machine"] = engagement.interactions["machine"]
+    return Engagement(**frames, observed_until=pd.Timestamp(engagement.observed_until, unit="s", tz="UTC"))
+
+
+@pytest.fixture(scope="module")
+def objecting(territory):
+    """HCPs with a history of their own, and tables in which they object to profiling."""
+    touched = territory.engagement.interactions
+    hcps = sorted(touched["hcp_id"][touched["engaged"]].value_counts().index[:25])
+    return hcps, with_objections(territory.engagement, hcps)
+
+
+@pytest.fixture(scope="module")
+def without_profiles(model, objecting):
+    return model.recommend(objecting[1], at=HALL_AT, seed=7)
+
+
+def test_who_objects_to_profiling_is_scored_without_history_and_everybody_else_as_before(
+    model, plan, without_profiles, objecting
+):
+    hcps = set(objecting[0])
+    bare = {r.hcp_id: r for r in without_profiles}
+
+    for receipt in plan:
+        if receipt.hcp_id not in hcps:
+            assert replace(bare[receipt.hcp_id], batch_id="") == replace(receipt, batch_id="")
+    for hcp in hcps:
+        assert bare[hcp].facts["profiling"] == {"objected": True}
+        assert bare[hcp].prior_only or bare[hcp].action == DO_NOTHING
+    assert any(bare[r.hcp_id].eligible != r.eligible for r in plan if r.hcp_id in hcps)
+
+
+def test_the_score_of_who_objects_does_not_depend_on_its_history(model, objecting):
+    hcps, data = objecting
+    log = data.interactions
+    row = data.columns("hcps")
+
+    for hcp in hcps[:6]:
+        person = {name: row[name][list(row["hcp_id"]).index(hcp)] for name in row}
+        consent = consent_records(data, hcp)
+        scores = []
+        for other in ("none", hcp, hcps[-1]):  # no history, the own one, somebody else's
+            mine = log[log["hcp_id"] == other].drop(columns=["machine", "touch", "engaged"])
+            records = [record | {"hcp_id": hcp} for record in plain_records(mine)]
+            made = model.decide(
+                hcp, history=records, hcp=person, consent=consent, at=HALL_AT, seed=7, data=data
+            )
+            scores.append(made._why.decider.score(made._known, asked_of(model, made)).margin)
+        assert np.array_equal(scores[0], scores[1])
+        assert np.array_equal(scores[0], scores[2])
+
+
+def test_one_who_objects_is_decided_alone_as_in_the_batch(model, without_profiles, objecting):
+    hcps, data = objecting
+    log = data.interactions.drop(columns=["machine", "touch", "engaged"])
+    flags = data.interactions["machine"]
+
+    for hcp in hcps[:10]:
+        mine = log[log["hcp_id"] == hcp].assign(is_machine=flags)
+        alone = model.decide(hcp, history=plain_records(mine), at=HALL_AT, seed=7, data=data)
+        receipt = without_profiles.receipt(hcp)
+        assert replace(alone.receipt(hcp), batch_id="") == replace(receipt, batch_id="")
+
+
+def test_no_form_tells_of_a_history_that_may_not_be_read(without_profiles, objecting, territory):
+    acted = 0
+    for hcp in objecting[0]:
+        receipt = without_profiles.receipt(hcp)
+        acted += receipt.action != DO_NOTHING
+        for card in (
+            without_profiles.card(hcp),
+            without_profiles.card(hcp, language="de"),
+            without_profiles.card(hcp, audience="hq"),
+        ):
+            assert (card.interests, card.recent, card.comparison) == ((), (), "")
+            assert any("profil" in note.lower() for note in card.notes)
+            assert card.confidence in ("Low", "Test", None)
+        said = [reason.text for reason in receipt.reasons if reason.text]
+        assert not [text for text in said if any(sign.isdigit() for sign in text) or text.startswith("No ")]
+        told = {reason.group for reason in receipt.reasons if reason.text}
+        assert told <= {"profile", "audience_fit"}
+        brief = without_profiles.brief(hcp)
+        assert (brief.recent, brief.friction) == ((), ())
+    assert acted
+    assert not {told.hcp_id for told in without_profiles.insights()} & set(objecting[0])
+
+
+def test_what_is_learned_from_who_objects_is_read_without_its_history(model, objecting):
+    hcps, data = objecting
+    known = Known.of(data, model.features)
+    at = np.array([as_moment("2026-08-19"), as_moment("2026-08-21")] * 2)
+    who = np.array([hcps[0], hcps[0], hcps[1], hcps[1]], dtype=object)
+    actions = tuple(sorted(model.scorer.actions_))[:1]
+    labels = Labels(who, at, np.arange(4), np.zeros(4, int), np.zeros(4), actions, 0, np.full(4, np.nan))
+
+    design = model.design(known, labels)
+
+    behaviour = [i for i, f in enumerate(design.shared_features) if f.family == "behavioural"]
+    assert np.isnan(design.shared[1::2][:, behaviour]).all()
+    assert not np.isnan(design.shared[::2][:, behaviour]).all()
+    specialty = [i for i, f in enumerate(design.shared_features) if "specialty" in f.name]
+    assert specialty
+    assert not np.isnan(design.shared[:, specialty]).any()
+
+
+def plain_records(frame):
+    return [
+        {
+            name: cell.to_pydatetime() if hasattr(cell, "to_pydatetime") else cell
+            for name, cell in row.items()
+            if cell is not None and cell == cell
+        }
+        for row in frame.to_dict("records")
+    ]
+
+
+def consent_records(data, hcp):
+    return plain_records(data.consent[data.consent["hcp_id"] == hcp])
+
+
+def asked_of(model, made):
+    from nba.tables import candidates
+
+    return candidates(made._known.tables, made.at, valid_days=model.valid_days)

@@ -320,6 +320,8 @@ def _notes(receipt: Receipt, chosen: Selection, book: Book) -> tuple[str, ...]:
 
 
 def _note_names(receipt: Receipt, chosen: Selection) -> Iterator[str]:
+    if "profiling" in receipt.facts:
+        yield "no_profile"
     if receipt.action != DO_NOTHING and not receipt.explored:
         if not chosen.why:
             yield "no_reason"

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nba.contracts import Action, Columns, Design, Feature, Floats, Ints, State, Strings
+from nba.contracts import Action, Bools, Columns, Design, Feature, Floats, Ints, State, Strings
 from nba.errors import ArgumentError, NBAWarning, NotFittedError
 from nba.features.asked import Asked
 from nba.features.declare import Attribute, Declared, Fit, HistoryMeasure, Rate, from_json, to_json
 from nba.features.events import Events
 from nba.features.evidence import RowEvidence, Spot
-from nba.features.profile import Profiles, levels
+from nba.features.profile import Profiles, is_profiling, levels
 from nba.features.standard import STANDARD
 from nba.history import BetaPrior, Histories, Measure, beta_prior, sweep
 from nba.tables import as_moment
@@ -160,6 +160,7 @@ class EngagementFeatures:
         actions: Actions,
         row: Ints,
         pair: Ints,
+        profiled: Bools | None = None,
     ) -> Design:
         """Rows of (HCP, moment), and requests that look at them from one pair's side.
 
@@ -168,8 +169,12 @@ class EngagementFeatures:
         hcps, at : (n_rows,) who, and int64 seconds of the moment
         actions : the pairs that requests may ask for, or what :meth:`ask` made of them
         row, pair : (n_requests,) which row (never decreasing) and which of ``actions``
+        profiled : (n_rows,) False where behaviour and profiles may not be read: all of it is then missing,
+            whatever the history holds. None is everybody
         """
-        return self.seen(events, hcp_table, hcps=hcps, at=at, actions=actions, row=row, pair=pair).design
+        return self.seen(
+            events, hcp_table, hcps=hcps, at=at, actions=actions, row=row, pair=pair, profiled=profiled
+        ).design
 
     def seen(
         self,
@@ -181,12 +186,14 @@ class EngagementFeatures:
         actions: Actions,
         row: Ints,
         pair: Ints,
+        profiled: Bools | None = None,
     ) -> Seen:
         """As :meth:`design`, kept together with the counts behind every number."""
         self._check_fitted()
         asked = actions if isinstance(actions, Asked) else self.ask(actions, events.content)
-        design, raw = self._compute(_Rows(events, hcp_table, hcps, at), asked, row, pair)
-        return Seen(design, self.measures, self.columns_, tuple(map(tuple, raw)), asked)
+        hidden = None if profiled is None or profiled.all() else ~profiled
+        design, raw = self._compute(_Rows(events, hcp_table, hcps, at, hidden), asked, row, pair)
+        return Seen(design, self.measures, self.columns_, tuple(map(tuple, raw)), asked, hidden)
 
     def evidence(
         self,
@@ -197,6 +204,7 @@ class EngagementFeatures:
         at: Ints,
         actions: Actions,
         pair: Ints,
+        profiled: Bools | None = None,
     ) -> tuple[Design, list[RowEvidence]]:
         """One request a row, with the counts behind every number: "5 of the last 10".
 
@@ -207,7 +215,9 @@ class EngagementFeatures:
             nothing to count: an unknown or restricted attribute, a content without a topic, a faded sum
         """
         row = np.arange(len(hcps), dtype=np.int64)
-        found = self.seen(events, hcp_table, hcps=hcps, at=at, actions=actions, row=row, pair=pair)
+        found = self.seen(
+            events, hcp_table, hcps=hcps, at=at, actions=actions, row=row, pair=pair, profiled=profiled
+        )
         return found.design, found.evidence(row)
 
     def to_state(self) -> State:
@@ -345,6 +355,9 @@ class EngagementFeatures:
                 edges = [n_shared + j * width for j in range(len(some))]
                 raw.append([shared[:, lo : lo + width] for lo in edges])
                 n_shared += len(some) * width
+            if rows.hidden is not None and is_profiling(measure):
+                for part in raw[-1]:
+                    part[rows.hidden[row] if _is_own(measure) else rows.hidden] = np.nan
         return raw
 
 
@@ -358,6 +371,7 @@ class Seen:
     measures, columns : what was declared, and the columns each gave
     raw : per measure its parts: (n_rows, n_columns) each, or (n_requests, 1) for an own view
     asked : what was looked up of the actions
+    hidden : (n_rows,) True where behaviour and profiles were not read; None is nowhere
     """
 
     design: Design
@@ -365,6 +379,7 @@ class Seen:
     columns: tuple[tuple[Feature, ...], ...]
     raw: tuple[tuple[Floats, ...], ...]
     asked: Asked
+    hidden: Bools | None = None
 
     def evidence(self, requests: Ints) -> list[RowEvidence]:
         """The counts behind every number of some requests, by feature name.
@@ -378,6 +393,8 @@ class Seen:
             place = requests if _is_own(measure) else rows
             mine = [part[place] for part in parts]
             has_key = _has_key(measure, self.asked)[pairs]
+            if self.hidden is not None and is_profiling(measure):
+                has_key = has_key & ~self.hidden[rows]
             for column, feature in enumerate(features):
                 spots[feature.name] = Spot(measure, mine, column, has_key)
         return [RowEvidence(spots, row=i) for i in range(len(requests))]
@@ -402,6 +419,7 @@ class _Rows:
     table: Columns
     hcps: Strings
     at: Ints
+    hidden: Bools | None
 
 
 class _Beside:

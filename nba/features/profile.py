@@ -9,7 +9,7 @@ import numpy as np
 
 from nba.contracts import Columns, Floats, Ints, Strings
 from nba.features.asked import Asked
-from nba.features.declare import Attribute, Fit
+from nba.features.declare import Attribute, Declared, Fit
 from nba.history import places
 
 NUMBER = ("",)
@@ -23,6 +23,26 @@ def levels(attribute: Attribute, hcps: Columns) -> tuple[str, ...]:
         return NUMBER
     met, counts = np.unique(values[values != ""].astype(str), return_counts=True)
     return tuple(str(level) for level, n in zip(met, counts, strict=True) if n >= attribute.min_hcps)
+
+
+PROFILES = frozenset({"segment", "tier", "decile", "kol_score"})
+"""Columns of the hcp table that are themselves what somebody made of a person's behaviour."""
+
+
+def is_profiling(measure: Declared) -> bool:
+    """Whether a measure tells of behaviour or of a profile, and so is off for who objects to profiling.
+
+    What an HCP is by profession (specialty, role, country) stays.
+
+    Examples
+    --------
+    >>> from nba.features import Count
+    >>> is_profiling(Count()), is_profiling(Attribute(column="tier")), is_profiling(Attribute(column="role"))
+    (True, True, False)
+    """
+    if isinstance(measure, Attribute):
+        return measure.visibility == "restricted" or measure.column in PROFILES
+    return not isinstance(measure, Fit) or measure.column in PROFILES
 
 
 @dataclass(frozen=True)

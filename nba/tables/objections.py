@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.contracts import Columns
+from nba.contracts import Bools, Columns, Ints, Strings
 
 PROFILING = "profiling"
 """The purpose of consent rows that are about profiling; they open and close no channel."""
@@ -28,11 +28,44 @@ def profiling_objections(consent: Columns | None, *, at: int) -> frozenset[str]:
     >>> profiling_objections({name: np.array(values) for name, values in rows.items()}, at=5)
     frozenset({'h1'})
     """
+    words = _words(consent)
+    return frozenset(hcp for hcp, mine in words.items() if _objects(mine, at))
+
+
+def objects_to_profiling(consent: Columns | None, *, hcps: Strings, at: Ints) -> Bools:
+    """(n,) whether each HCP objects to being profiled, each as of its own moment.
+
+    Parameters
+    ----------
+    consent : as in :func:`profiling_objections`
+    hcps, at : (n,) who, and int64 seconds UTC
+
+    Examples
+    --------
+    >>> rows = {"hcp_id": ["h1"], "purpose": ["profiling"], "opt_type": ["opt_out"], "captured_at": [5]}
+    >>> consent = {name: np.array(values) for name, values in rows.items()}
+    >>> objects_to_profiling(consent, hcps=np.array(["h1", "h1", "h2"]), at=np.array([4, 5, 6])).tolist()
+    [False, True, False]
+    """
+    words = _words(consent)
+    found = np.zeros(len(hcps), dtype=np.bool_)
+    if words:
+        asked = zip(hcps.tolist(), at.tolist(), strict=True)
+        found[:] = [hcp in words and _objects(words[hcp], moment) for hcp, moment in asked]
+    return found
+
+
+def _words(consent: Columns | None) -> dict[str, list[tuple[int, bool]]]:
+    """What each HCP has said of profiling: (moment, whether it was an opt-out)."""
+    words: dict[str, list[tuple[int, bool]]] = {}
     if consent is None or "purpose" not in consent:
-        return frozenset()
-    latest: dict[str, tuple[int, bool]] = {}
-    for i in np.flatnonzero(consent["purpose"] == PROFILING):
+        return words
+    for i in np.flatnonzero(consent["purpose"] == PROFILING).tolist():
         word = int(consent["captured_at"][i]), bool(consent["opt_type"][i] == "opt_out")
-        if word[0] < at or (word[0] == at and word[1]):
-            latest[consent["hcp_id"][i]] = max(latest.get(consent["hcp_id"][i], word), word)
-    return frozenset(str(hcp) for hcp, (_, objects) in latest.items() if objects)
+        words.setdefault(str(consent["hcp_id"][i]), []).append(word)
+    return words
+
+
+def _objects(words: list[tuple[int, bool]], at: int) -> bool:
+    known = [word for word in words if word[0] < at or (word[0] == at and word[1])]
+    return max(known, default=(0, False))[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nba.tables.objections import profiling_objections
+from nba.tables.objections import objects_to_profiling, profiling_objections
 
 
 def consent(*rows):
@@ -38,3 +38,20 @@ def test_the_latest_word_counts_an_opt_out_from_its_very_moment(rows, at, object
     table = consent(*(("h1", "profiling", word, moment) for word, moment in rows))
 
     assert (profiling_objections(table, at=at) == {"h1"}) == objects
+
+
+def test_each_row_is_asked_as_of_its_own_moment():
+    words = [
+        ("h1", "profiling", "opt_out", 5),
+        ("h1", "profiling", "opt_in", 7),
+        ("h2", "email", "opt_out", 1),
+    ]
+    table = consent(*words)
+    hcps = np.repeat(np.array(["h1", "h2", "h3"], dtype=object), 10)
+    at = np.tile(np.arange(10), 3)
+
+    found = objects_to_profiling(table, hcps=hcps, at=at)
+
+    one_by_one = [hcp in profiling_objections(table, at=moment) for hcp, moment in zip(hcps, at, strict=True)]
+    assert found.tolist() == one_by_one
+    assert found.sum() == 3
