@@ -1,9 +1,10 @@
 """Choosing among the eligible, with known probabilities."""
 
 from nba.policies.arms import Arm, Holdout, Split
-from nba.policies.capacity import Allotted, Limit, allot, probs_at
+from nba.policies.capacity import Allotted, allot, probs_at
 from nba.policies.collapse import Concentration, concentration
 from nba.policies.inverse_gap import InverseGap
+from nba.policies.limit import Limit
 from nba.policies.pmf import choose, draw, keyed_uniforms, selection_pmf
 from nba.policies.registry import from_dict
 from nba.policies.scarce import limits_of

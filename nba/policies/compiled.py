@@ -122,6 +122,36 @@ def mask(priorities, eligible, out):  # type: ignore[no-untyped-def]  # pragma: 
 
 
 @njit(cache=True, nogil=True)
+def lower(priorities, eligible, table, pattern, rows, low, open_):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Some rows' priorities less their pattern's prices, never below minus the row's largest."""
+    n_actions = priorities.shape[1]
+    for i in range(len(rows)):
+        row, at = rows[i], pattern[rows[i]]
+        largest = 0.0
+        for k in range(n_actions):
+            open_[i, k] = eligible[row, k]
+            if eligible[row, k]:
+                largest = max(largest, abs(priorities[row, k]))
+        for k in range(n_actions):
+            priority = priorities[row, k]
+            low[i, k] = priority
+            if table[at, k] > 0.0:
+                low[i, k] = max(priority - table[at, k], min(-largest, priority))
+
+
+@njit(cache=True, nogil=True)
+def thin(probs, eligible, keep, limited, pattern, lost, open_):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Leave each pattern's share of every probability; what each row lost, and what is open for it."""
+    for i in range(probs.shape[0]):
+        at, total = pattern[i], 0.0
+        for k in range(probs.shape[1]):
+            total += probs[i, k] * (1.0 - keep[at, k])
+            probs[i, k] *= keep[at, k]
+            open_[i, k] = eligible[i, k] and not limited[at, k]
+        lost[i] = total
+
+
+@njit(cache=True, nogil=True)
 def mix(weights, eligible, explore, tolerance, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Weights mixed with the explore share; False where they are no distribution over the eligible."""
     for i in range(weights.shape[0]):

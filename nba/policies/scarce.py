@@ -8,7 +8,7 @@ import numpy as np
 
 from nba.contracts import Action, Bools, Columns, Floats
 from nba.errors import ArgumentError
-from nba.policies.capacity import Limit
+from nba.policies.limit import Limit
 
 SCOPES = ("all", "territory", "country", "content")
 """What a row's ``scope`` may be; ``scope_id`` says which territory, country or content."""

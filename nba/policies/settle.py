@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from nba.contracts import Bools, Choice, Floats, Ints, Pmf, Policy, Scores
 from nba.policies.arms import Holdout, arms_of, scores_of
-from nba.policies.capacity import Limit, allot
+from nba.policies.capacity import allot
+from nba.policies.limit import Limit
 from nba.policies.pmf import draw, selection_pmf
+from nba.policies.reach import Reach
 
 Prices = tuple[tuple[str, float, float], ...]
 
@@ -74,11 +76,16 @@ def settle(
     """
     arms = arms_of(policy, holdout, hcps=hcps, at=at)
     n = len(hcps)
+    everybody = np.arange(n)
     which, arm, arm_prob = np.zeros(n, np.int64), np.full(n, "none", dtype=object), np.ones(n)
     for a, (part, _) in enumerate(arms):
         which[part.rows], arm[part.rows], arm_prob[part.rows] = a, part.name, part.prob
 
     def choose(asked: Floats, open_: Bools, rows: Ints) -> Floats:
+        if len(arms) == 1:
+            whole = len(rows) == n and bool((rows == everybody).all())
+            known = scores if whole else scores_of(scores, rows)
+            return selection_pmf(arms[0][1], priorities=asked, scores=known, eligible=open_).probs
         probs = np.zeros(asked.shape)
         for a, (_, kind) in enumerate(arms):
             mine = np.flatnonzero(which[rows] == a)
@@ -106,15 +113,14 @@ def settle(
     else:
         masked = np.where(eligible, priorities, -np.inf)
         pmf = Pmf(
-            choose(np.asarray(priorities), eligible, np.arange(n)), masked, eligible, float(policy.explore)
+            choose(np.asarray(priorities), eligible, everybody), masked, eligible, float(policy.explore)
         )
     choice = draw(pmf, hcps=hcps, seed=seed, at=at, stream=stream)
     return Settled(pmf, choice, arm, arm_prob, np.full(n, "", dtype=object), ((),) * n)
 
 
 def _prices(limits: Sequence[Limit], prices: Floats, kept: Floats, n: int) -> tuple[Prices, ...]:
-    found: list[Prices] = [()] * n
-    for limit, price, share in zip(limits, prices.tolist(), kept.tolist(), strict=True):
-        for i in limit.rows.tolist():
-            found[i] = (*found[i], (limit.name, price, share))
-    return tuple(found)
+    reach = Reach.of([limit.rows for limit in limits], n)
+    said = [(limit.name, p, k) for limit, p, k in zip(limits, prices.tolist(), kept.tolist(), strict=True)]
+    by_pattern = [tuple(said[r] for r in found) for found in reach.sets]
+    return tuple(by_pattern[p] for p in reach.pattern.tolist())
