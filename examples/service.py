@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -111,29 +111,19 @@ class Service:
     def decide(self, ask: Ask) -> dict[str, Any]:
         """One HCP's decision, durable in the log on return; LogError hands nothing out."""
         snapshot = self._snapshot  # once: a reload in the meantime is for the next request
-
-        def plan_with(log: Any) -> nba.Plan:
-            return snapshot.model.decide(
-                ask.hcp_id,
-                history=ask.history,
-                hcp=_person(ask.hcp_id, ask.hcp),
-                consent=ask.consent,
-                at=ask.at,
-                seed=self._seed,
-                data=snapshot.data,
-                log=log,
-            )
-
-        made: list[nba.Plan] = []
-
-        def receipts(log: Any) -> Sequence[Receipt]:
-            made.append(plan_with(log))
-            return made[-1].receipts()
-
-        (receipt,) = self._log.once(ask.request_id, receipts, parameters=asdict(ask))
-        # A request that was answered before has its receipt, but still needs the rules to be committed by.
-        plan = made[-1] if made else plan_with(None)
-        done = self._log.commit([receipt], recheck=plan.recheck())
+        plan = snapshot.model.decide(
+            ask.hcp_id,
+            history=ask.history,
+            hcp=_person(ask.hcp_id, ask.hcp),
+            consent=ask.consent,
+            at=ask.at,
+            seed=self._seed,
+            data=snapshot.data,
+            log=self._log,
+            request_key=ask.request_id,
+        )
+        (receipt,) = plan.receipts()
+        done = self._log.commit(plan)
         return _answer(receipt, status=done[receipt.decision_id])
 
     def reload(self) -> dict[str, Any]:

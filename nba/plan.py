@@ -70,6 +70,12 @@ class Plan:
         row = {receipt.hcp_id: i for i, receipt in enumerate(batched)}
         return cls(at, batch, references, batched, tuple(funnels), considered, known, rules, row, why)
 
+    def holding(self, receipts: Sequence[Receipt]) -> Plan:
+        """The same plan around receipts of the same HCPs that were handed out before."""
+        row = {receipt.hcp_id: i for i, receipt in enumerate(receipts)}
+        at = receipts[0].decided_at if receipts else self.at
+        return replace(self, at=at, batch=batch_id(receipts), _receipts=tuple(receipts), _row=row)
+
     def __len__(self) -> int:
         return len(self._receipts)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba import artifact, guardrails, models, policies
+from nba.asking import Ask, ask
 from nba.contracts import (
     DAY,
     Candidates,
@@ -36,7 +37,7 @@ from nba.features import (
 )
 from nba.plan import Plan
 from nba.policies.worth import TERMS, ContextWeight, Worth
-from nba.tables import Engagement, OneHCP, as_moment, candidates
+from nba.tables import Engagement, as_moment, candidates
 from nba.why import Why
 
 ALWAYS_ON = {"consent": guardrails.Consent, "approved": guardrails.Approved}
@@ -224,25 +225,57 @@ class NextBestAction:
         hcp_id: str,
         *,
         history: Sequence[Mapping[str, Any]],
-        at: Any,
+        at: Any = None,
         seed: int,
         log: Any = None,
         hcp: Mapping[str, Any] | None = None,
         consent: Sequence[Mapping[str, Any]] | None = None,
         data: Tables | None = None,
         stream: str = "plan",
+        request_key: str | None = None,
+        trigger: Mapping[str, Any] | None = None,
     ) -> Plan:
         """One HCP's decision from plain records: bit-equal to what the batch would decide.
 
         Parameters
         ----------
         history : the HCP's interactions as dicts
+        at : the moment; nothing that happened or became known at or after it is read. With ``trigger`` it
+            may be left out: the first second at which the event is known
         hcp, consent : the HCP's row and consent rows; by default those of ``data``
         data : gives content and channels; by default the tables the model was fitted on
+        request_key : the caller's own id of the request. The same key with the same parameters gives the
+            decision it gave before, whatever happened since; the log keeps it, under a hash
+        trigger : an event of the HCP's, as a record of its history, that asks for a decision now. What is
+            already on its way counts against caps, as always. The same event delivered again, also later or
+            with a longer history, gives the same decision: its content is the key
 
         Returns
         -------
         Plan with the one decision; ``plan[hcp_id]`` is its card.
+
+        Raises
+        ------
+        ArgumentError
+            If ``request_key`` or ``trigger`` comes without a log, both come, or there is no moment.
+        LogConflictError
+            If the key came with other parameters before.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import nba
+        >>> from nba import simulate
+        >>> data = simulate.territory(seed=1, hcps=30, days=120, contents=20).engagement
+        >>> model = nba.NextBestAction(scorer=nba.SegmentBaseline()).fit(data, until="2026-09-01")
+        >>> click = {"interaction_id": "e1", "hcp_id": "hcp_0001", "ts": "2026-09-02T08:00:00+00:00",
+        ...          "channel": "portal", "direction": "inbound", "outcome": "clicked"}
+        >>> with tempfile.TemporaryDirectory() as place, nba.Log(f"{place}/log.db") as log:
+        ...     first, again = (
+        ...         model.decide("hcp_0001", history=[], seed=7, log=log, trigger=click) for _ in range(2)
+        ...     )
+        ...     first.receipts() == again.receipts(), len(log)
+        (True, 1)
         """
         self._check_fitted()
         reference = data if data is not None else self._tables
@@ -251,14 +284,38 @@ class NextBestAction:
                 "This model was loaded from a bundle, which holds no tables. Give data=, an Engagement with "
                 "the content and channels in force."
             )
-        moment = as_moment(at)
-        one = OneHCP.from_records(hcp_id, history=history, reference=reference, hcp=hcp, consent=consent)
-        asked = candidates(one, moment, valid_days=self.valid_days)
-        known = Known.of(one, self.features)
-        pending = None if log is None else log.pending(moment, hcps=[hcp_id], engagement=one)
+        asked = ask(
+            hcp_id, history=history, at=at, seed=seed, stream=stream, reference=reference, hcp=hcp,
+            consent=consent, request_key=request_key, trigger=trigger,
+        )  # fmt: skip
+        if asked.key is None:
+            return self._decided(asked, asked.at, log, seed=seed, stream=stream)
+        return self._answered(asked, log, seed=seed, stream=stream)
+
+    def _decided(self, asked: Ask, at: int, log: Any, *, seed: int, stream: str) -> Plan:
+        everything = candidates(asked.one, at, valid_days=self.valid_days)
+        known = Known.of(asked.one, self.features)
+        pending = None if log is None else log.pending(at, hcps=list(everything.hcps), engagement=asked.one)
         decider = self._decider()
-        decided = decider.decide(known, asked, pending=pending, seed=seed, stream=stream)
-        return self._hand_out([decided], moment, Why(decider, known, asked.actions), log)
+        decided = decider.decide(known, everything, pending=pending, seed=seed, stream=stream)
+        return self._hand_out([decided], at, Why(decider, known, everything.actions), log)
+
+    def _answered(self, asked: Ask, log: Any, *, seed: int, stream: str) -> Plan:
+        """The decision that the log keeps for this question, or a new one that it keeps from now on."""
+        if log is None:
+            raise ArgumentError(
+                "request_key= and trigger= need a log, which knows what was answered before. Give log=."
+            )
+        made: list[Plan] = []
+
+        def decide(draft: Any) -> Plan:
+            made.append(self._decided(asked, asked.at, draft, seed=seed, stream=stream))
+            return made[-1]
+
+        receipts = log.once(asked.key, decide, parameters=asked.parameters)
+        if not made:  # its rules and cards belong to the moment it was decided at
+            made.append(self._decided(asked, receipts[0].decided_at, None, seed=seed, stream=stream))
+        return made[-1].holding(receipts)
 
     def learn(self, outcomes: Outcomes) -> NextBestAction:
         """Absorb what came of decisions: each decision once, whatever the order of arrival.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hall import UNTIL, make_model
 
+import nba
+from nba import guardrails, policies
+from nba.contracts import DO_NOTHING
 from nba.errors import ArgumentError, LogConflictError
 
 
@@ -68,3 +72,33 @@ def test_a_request_needs_a_key_and_a_decision(log, receipt):
     with pytest.raises(ArgumentError):
         log.once("key", lambda _: [receipt()], parameters={"at": object()})
     assert len(log) == 0
+
+
+def test_events_decide_once_each_and_never_past_what_is_on_its_way(log, territory):
+    model = make_model(
+        scorer=nba.SegmentBaseline(), policy=policies.EpsilonGreedy(1.0),
+        guardrails=[guardrails.FrequencyCap(1, days=7)],
+    ).fit(territory.engagement, until=UNTIL)  # fmt: skip
+    hcps = list(territory.engagement.columns("hcps")["hcp_id"][:12])
+
+    def click(hcp, hour):
+        return {
+            "interaction_id": f"{hcp}-{hour}", "hcp_id": hcp, "ts": f"2026-09-02T{hour:02d}:00:00+00:00",
+            "channel": "portal", "direction": "inbound", "outcome": "clicked",
+        }  # fmt: skip
+
+    made = {}
+    for hour in (8, 9, 9, 10):  # one of them is delivered twice
+        for hcp in hcps:
+            plan = model.decide(hcp, history=[], seed=hour, log=log, trigger=click(hcp, hour))
+            log.commit(plan)
+            again = made.setdefault((hcp, hour), plan.receipts())
+            assert again == plan.receipts()
+
+    frame = log.decisions()
+    assert len(frame) == 3 * len(hcps)
+    acting = frame[(frame["channel"] != DO_NOTHING.channel) & (frame["status"] == "committed")]
+    assert len(acting)
+    assert acting["hcp_id"].value_counts().max() == 1
+    capped = [r for (_, hour), (r,) in made.items() if hour == 10 and r.hcp_id in set(acting["hcp_id"])]
+    assert any("frequency_cap" in dict(r.removed).values() for r in capped)
