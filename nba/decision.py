@@ -57,11 +57,7 @@ class Known:
 
     @classmethod
     def of(cls, tables: Tables, features: EngagementFeatures) -> Known:
-        interactions = tables.columns("interactions")
-        rows = np.flatnonzero(interactions["touch"])
-        names = ("hcp_id", "ts", "channel", "content_id", "product_id")
-        touched = {name: interactions[name][rows] for name in names}
-        touched["known"] = np.maximum(touched["ts"], interactions["recorded_at"][rows])
+        touched = touches_made(tables)
         found = {name: table_of(tables, name) for name in BESIDE}
         beside = {name: table for name, table in found.items() if table is not None}
         return cls(tables, features.events(tables), _by_hcp(consent_of(tables)), touched, beside)
@@ -86,6 +82,15 @@ class Known:
             touches=touches_of(candidates, self.touched, pending),
             tables=self.beside,
         )
+
+
+def touches_made(tables: Tables) -> Columns:
+    """Every outbound touch: hcp_id, ts, known (when it was), channel, content_id, product_id."""
+    interactions = tables.columns("interactions")
+    rows = np.flatnonzero(interactions["touch"])
+    names = ("hcp_id", "ts", "channel", "content_id", "product_id")
+    touched = {name: interactions[name][rows] for name in names}
+    return touched | {"known": np.maximum(touched["ts"], interactions["recorded_at"][rows])}
 
 
 def touches_of(candidates: Candidates, touched: Columns, pending: Columns | None) -> Columns:
@@ -155,9 +160,13 @@ class Decider:
     holdout: policies.Holdout | None = None
 
     def decide(
-        self, known: Known, candidates: Candidates, *, pending: Columns | None, seed: int, stream: str
-    ) -> Decided:
-        """Score, mask, pmf, draw, explain: one receipt an HCP, in the candidates' order."""
+        self, known: Known, candidates: Candidates, *, pending: Columns | None, seed: int, stream: str,
+        taken: policies.Taken | None = None, used: Columns | None = None,
+    ) -> Decided:  # fmt: skip
+        """Score, mask, pmf, draw, explain: one receipt an HCP, in the candidates' order.
+
+        Of what is scarce, ``taken`` (touches) or ``used`` (a table) is gone already.
+        """
         artifact.digest([seed, stream])  # what cannot stand in a receipt is refused before the work
         seen = self._seen(known, candidates)
         scores = self._scores(seen.design, candidates)
@@ -171,7 +180,7 @@ class Decider:
         settled = policies.settle(
             self.policy, priorities=priorities, scores=replace(scores, slope=_slope(terms, shape)),
             eligible=funnel.eligible, hcps=list(candidates.hcps), seed=seed, at=candidates.at, stream=stream,
-            holdout=self.holdout, limits=self._limits(known, candidates, context),
+            holdout=self.holdout, limits=self._limits(known, candidates, context, taken, used),
         )  # fmt: skip
         choice = settled.choice
         drawn = _Drawn(
@@ -186,7 +195,10 @@ class Decider:
         }
         return Decided(tuple(drafts), funnel, considered)
 
-    def _limits(self, known: Known, candidates: Candidates, context: Context) -> list[policies.Limit]:
+    def _limits(
+        self, known: Known, candidates: Candidates, context: Context, taken: policies.Taken | None,
+        used: Columns | None,
+    ) -> list[policies.Limit]:  # fmt: skip
         """What the capacity table leaves for these candidates; nothing is scarce without one."""
         capacity = table_of(known.tables, "capacity")
         if capacity is None:
@@ -195,7 +207,7 @@ class Decider:
         return policies.limits_of(
             capacity, actions=candidates.actions, hcps=context.hcps,
             costs=np.nan_to_num(np.array([costs.get(a.channel, 0.0) for a in candidates.actions])),
-            at=candidates.at, valid_until=candidates.valid_until,
+            at=candidates.at, valid_until=candidates.valid_until, taken=taken, used=used,
         )  # fmt: skip
 
     def score(self, known: Known, candidates: Candidates) -> Scores:

@@ -26,7 +26,7 @@ from nba.contracts import (
     Reporter,
     Tables,
 )
-from nba.decision import Decided, Decider, Known
+from nba.decision import Decided, Decider, Known, touches_made
 from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, OutcomeError
 from nba.features import (
     EngagementFeatures,
@@ -37,7 +37,8 @@ from nba.features import (
 )
 from nba.plan import Plan
 from nba.policies.worth import TERMS, ContextWeight, Worth
-from nba.tables import Engagement, as_moment, candidates
+from nba.tables import Engagement, as_moment, candidates, check_table, table_of
+from nba.taken import since, taken_of
 from nba.why import Why
 
 ALWAYS_ON = {"consent": guardrails.Consent, "approved": guardrails.Approved}
@@ -188,6 +189,7 @@ class NextBestAction:
         hcps: Sequence[str] | None = None,
         stream: str = "plan",
         chunk: int = 2_000,
+        used: Any = None,
         report: Reporter | None = None,
     ) -> Plan:
         """One decision for every HCP, as of a moment.
@@ -202,6 +204,8 @@ class NextBestAction:
         hcps : which; None is all of the hcp table
         chunk : HCPs handled at once; the plan does not depend on it. Where the data hold a capacity table,
             all of them are: what is scarce is shared among everybody
+        used : a table like the capacity table whose ``units`` are used already. None counts the touches of
+            the data since each row's ``from``, and what is on its way in the log
         """
         self._check_fitted()
         moment = as_moment(at)
@@ -211,11 +215,16 @@ class NextBestAction:
         known = Known.of(data, self.features)
         pending = None if log is None else log.pending(moment, engagement=data)
         decider = self._decider()
+        gone = None if used is None else check_table(used, "capacity")
+        taken = taken_of(data, at=moment, touched=known.touched, pending=pending) if gone is None else None
         parts: list[Decided] = []
         for piece in _chunks(everyone, chunk):
             if report is not None:
                 report("decisions", sum(len(p.receipts) for p in parts), len(everyone.hcps))
-            parts.append(decider.decide(known, piece, pending=pending, seed=seed, stream=stream))
+            decided = decider.decide(
+                known, piece, pending=pending, seed=seed, stream=stream, taken=taken, used=gone
+            )
+            parts.append(decided)
         if report is not None:
             report("decisions", len(everyone.hcps), len(everyone.hcps))
         return self._hand_out(parts, moment, Why(decider, known, everyone.actions), log)
@@ -234,8 +243,11 @@ class NextBestAction:
         stream: str = "plan",
         request_key: str | None = None,
         trigger: Mapping[str, Any] | None = None,
+        used: Any = None,
     ) -> Plan:
         """One HCP's decision from plain records: bit-equal to what the batch would decide.
+
+        Of what is scarce it is offered whatever is left, without a price: who asks first is served first.
 
         Parameters
         ----------
@@ -249,6 +261,8 @@ class NextBestAction:
         trigger : an event of the HCP's, as a record of its history, that asks for a decision now. What is
             already on its way counts against caps, as always. The same event delivered again, also later or
             with a longer history, gives the same decision: its content is the key
+        used : as in :meth:`recommend`. None counts what the log holds of everybody since each capacity's
+            ``from``; without a log, the touches of ``data``
 
         Returns
         -------
@@ -289,18 +303,35 @@ class NextBestAction:
             consent=consent, request_key=request_key, trigger=trigger,
         )  # fmt: skip
         if asked.key is None:
-            return self._decided(asked, asked.at, log, seed=seed, stream=stream)
-        return self._answered(asked, log, seed=seed, stream=stream)
+            return self._decided(asked, asked.at, log, reference, used, seed=seed, stream=stream)
+        return self._answered(asked, log, reference, used, seed=seed, stream=stream)
 
-    def _decided(self, asked: Ask, at: int, log: Any, *, seed: int, stream: str) -> Plan:
+    def _decided(
+        self, asked: Ask, at: int, log: Any, reference: Tables, used: Any, *, seed: int, stream: str
+    ) -> Plan:
         everything = candidates(asked.one, at, valid_days=self.valid_days)
         known = Known.of(asked.one, self.features)
         pending = None if log is None else log.pending(at, hcps=list(everything.hcps), engagement=asked.one)
         decider = self._decider()
-        decided = decider.decide(known, everything, pending=pending, seed=seed, stream=stream)
+        gone = None if used is None else check_table(used, "capacity")
+        taken = self._taken(asked.one, reference, log, at=at) if gone is None else None
+        decided = decider.decide(
+            known, everything, pending=pending, seed=seed, stream=stream, taken=taken, used=gone
+        )
         return self._hand_out([decided], at, Why(decider, known, everything.actions), log)
 
-    def _answered(self, asked: Ask, log: Any, *, seed: int, stream: str) -> Plan:
+    def _taken(self, one: Tables, reference: Tables, log: Any, *, at: int) -> policies.Taken | None:
+        """What everybody has taken of what is scarce, by the log; by the tables where there is none."""
+        capacity = table_of(one, "capacity")
+        if capacity is None:
+            return None
+        if log is None:
+            return taken_of(reference, at=at, touched=touches_made(reference))
+        return taken_of(reference, at=at, pending=log.taken(at, since=since(capacity, at=at)))
+
+    def _answered(
+        self, asked: Ask, log: Any, reference: Tables, used: Any, *, seed: int, stream: str
+    ) -> Plan:
         """The decision that the log keeps for this question, or a new one that it keeps from now on."""
         if log is None:
             raise ArgumentError(
@@ -309,12 +340,13 @@ class NextBestAction:
         made: list[Plan] = []
 
         def decide(draft: Any) -> Plan:
-            made.append(self._decided(asked, asked.at, draft, seed=seed, stream=stream))
+            made.append(self._decided(asked, asked.at, draft, reference, used, seed=seed, stream=stream))
             return made[-1]
 
         receipts = log.once(asked.key, decide, parameters=asked.parameters)
         if not made:  # its rules and cards belong to the moment it was decided at
-            made.append(self._decided(asked, receipts[0].decided_at, None, seed=seed, stream=stream))
+            at = receipts[0].decided_at
+            made.append(self._decided(asked, at, None, reference, used, seed=seed, stream=stream))
         return made[-1].holding(receipts)
 
     def learn(self, outcomes: Outcomes) -> NextBestAction:

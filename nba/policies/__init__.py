@@ -7,7 +7,7 @@ from nba.policies.inverse_gap import InverseGap
 from nba.policies.limit import Limit
 from nba.policies.pmf import choose, draw, keyed_uniforms, selection_pmf
 from nba.policies.registry import from_dict
-from nba.policies.scarce import limits_of
+from nba.policies.scarce import Taken, limits_of
 from nba.policies.settle import Settled, settle
 from nba.policies.simple import EpsilonGreedy, Greedy, Softmax, Uniform
 from nba.policies.thompson import Thompson
@@ -33,6 +33,7 @@ __all__ = [
     "Softmax",
     "Split",
     "TERMS",
+    "Taken",
     "Thompson",
     "Threshold",
     "Uniform",

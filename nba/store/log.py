@@ -337,6 +337,38 @@ class Log:
         rows = _not_touched(rows, engagement, at=at)
         return as_pending([row for row in rows if row["valid_until"] > at or (row["sent_at"] or at) < at])
 
+    def taken(self, at: int, *, since: int) -> Columns:
+        """Decisions that take a place of what is scarce: those still to be made, and those made since.
+
+        A committed decision of which nobody has said that it was sent, bounced or dismissed counts from its
+        own moment on, also when it no longer holds.
+
+        Parameters
+        ----------
+        at, since : int seconds UTC
+
+        Returns
+        -------
+        as `pending`, with ``sent`` (bool): made at ``ts``, not on its way
+        """
+        table = decisions.c
+        query = select(*(table[name] for name in PENDING)).where(
+            table.status.in_((PROPOSED, COMMITTED)),
+            table.channel != DO_NOTHING.channel,
+            table.forgotten.is_(False),
+            table.decided_at <= at,
+            or_(table.bounced_at.is_(None), table.bounced_at >= at),
+            or_(table.dismissed_at.is_(None), table.dismissed_at >= at, table.sent_at < at),
+            or_(
+                table.valid_until > at,
+                table.sent_at >= since,
+                and_(table.status == COMMITTED, table.sent_at.is_(None), table.decided_at >= since),
+            ),
+        )
+        rows = self._database.read(lambda it: select_of(it, query, None))
+        made = [row["sent_at"] is not None or row["valid_until"] <= at for row in rows]
+        return {**as_pending(rows), "sent": np.array(made, dtype=np.bool_)}
+
     def outcomes(self, engagement: Tables, *, at: object, settle: bool = True) -> Outcomes:
         """What came of every decision made before ``at``, as known strictly before it.
 

@@ -20,6 +20,8 @@ class Pending(Protocol):
 
     def pending(self, at: int, *, hcps: Iterable[str] | None = None, engagement: Any = None) -> Columns: ...
 
+    def taken(self, at: int, *, since: int) -> Columns: ...
+
 
 class Draft:
     """Stands for the log while a request is decided: it answers what is pending, and writes nothing yet."""
@@ -30,6 +32,10 @@ class Draft:
     def pending(self, at: int, *, hcps: Iterable[str] | None = None, engagement: Any = None) -> Columns:
         """As the log's."""
         return self._log.pending(at, hcps=hcps, engagement=engagement)
+
+    def taken(self, at: int, *, since: int) -> Columns:
+        """As the log's."""
+        return self._log.taken(at, since=since)
 
     def append(self, receipts: Sequence[Receipt]) -> None:
         """Nothing yet: what is decided is written together with its request."""

@@ -16,7 +16,7 @@ from nba.tables.records import rows_from_records
 
 Record = Mapping[str, Any]
 
-_BESIDE = ("consent", "labels", "reps", "states", "values")
+_BESIDE = ("consent", "labels", "reps", "states", "values", "capacity")
 """What an HCP's decision may need of the reference beside content and channels."""
 
 
@@ -44,8 +44,8 @@ class OneHCP:
         Parameters
         ----------
         history : the HCP's interactions as dicts, in any order; those of others are refused
-        reference : gives content, channels, labels, reps, states and values, and what ``hcp`` and ``consent``
-            leave out
+        reference : gives content, channels, labels, reps, states, values and capacity, and what ``hcp`` and
+            ``consent`` leave out
         hcp : the HCP's row as a dict; None looks it up in the reference
         consent : the HCP's consent rows; None looks them up in the reference
 

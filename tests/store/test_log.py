@@ -509,3 +509,24 @@ def test_a_hundred_thousand_decisions_come_out_as_they_went_in(log, receipt, eng
     assert set(done.values()) == {"committed"}
     assert found.counts() == {"censored": 75_000, "expired": 25_000}
     assert all(log.receipt(f"d{p}") == made[p] for p in range(0, 100_000, 1_000))
+
+
+def test_what_takes_a_place_is_what_is_on_its_way_and_what_was_made_since(log, receipt, start):
+    day, week = DAY, 7 * DAY
+    older = receipt("older", decided_at=start - 20 * day, valid_until=start - 13 * day)
+    unsent = receipt("unsent", hcp_id="h2", decided_at=start - 9 * day, valid_until=start - 2 * day)
+    sent = receipt("sent", hcp_id="h3", decided_at=start - day, valid_until=start + week)
+    bounced = receipt("bounced", hcp_id="h4", decided_at=start - day, valid_until=start + week)
+    waits = receipt("waits", hcp_id="h5")
+    given_up = receipt("given_up", hcp_id="h6", decided_at=start - 9 * day, valid_until=start - 2 * day)
+    log.commit([older, unsent, sent, bounced])
+    log.append([waits, given_up])
+    log.feedback([{"decision_id": "sent", "ts": start - 100, "response": "sent"},
+                  {"decision_id": "bounced", "ts": start - 100, "response": "bounced"}])  # fmt: skip
+
+    found = log.taken(start + 1, since=start - 10 * day)
+
+    assert dict(zip(found["decision_id"], found["sent"], strict=True)) == {
+        "unsent": True, "sent": True, "waits": False
+    }  # fmt: skip
+    assert found["ts"][list(found["decision_id"]).index("sent")] == start - 100
