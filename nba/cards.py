@@ -13,7 +13,7 @@ from nba import explain
 from nba.contracts import DO_NOTHING, Action, Columns, Facet, Receipt
 from nba.decision import PROFILING, Known
 from nba.errors import ArgumentError
-from nba.history.measures import latest_engagements, topic_interests
+from nba.history.facts import latest_engagements, topic_interests
 from nba.history.pressing import FRICTION_DAYS, TopicMoves, friction, pressing_topics
 from nba.why import Why
 

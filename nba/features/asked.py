@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,11 @@ class Asked:
             own={by: _own_keys(by, actions, content) for by in sorted(kinds)},
             audiences={column: _audiences(column, actions, content) for column in sorted(columns)},
         )
+
+    @cached_property
+    def together(self) -> NDArray[np.int32]:
+        """(K,) the one key of what is counted over all keys at once."""
+        return np.zeros(len(self.actions), dtype=np.int32)
 
     def fits(self, audience: str, names: Strings) -> Floats:
         """(n_names, K): 1 where the name is in the action's audience, 0 where not, NaN where not known."""

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
 from nba.contracts import DAY, Evidence, Feature, Floats
 from nba.errors import ArgumentError
-from nba.history import BetaPrior, Op
+from nba.history import BetaPrior, GammaPrior, Op, beta_prior
 from nba.tables import TABLES
 
 Of: TypeAlias = str
 """Which events: "touches", "engagements", "responses", "inbound", or one outcome such as "clicked"."""
 
 By: TypeAlias = str | None
-"""Per which key: "channel", "topic", "content", "pair", any content tag, or None for all events at once."""
+"""Per which key: "channel", "topic", "content", "pair", any content tag or column of the log that says what
+kind of event it was, "hour", "hour_block" or "weekday" of the HCP's own clock, or None for all at once."""
+
+Prior: TypeAlias = BetaPrior | GammaPrior
 
 _EVENTS = {
     "touches": "contacts",
@@ -41,10 +44,25 @@ _EVENTS = {
 }
 """What a person calls the events; every one that may be asked for."""
 
+_OF_THE_LOG = (
+    "direction",
+    "outcome",
+    "device",
+    "reaction",
+    "user_function",
+    "user_id",
+    "territory_id",
+    "source",
+)
+_OF_THE_OFFICE = ("reaction", "user_id", "territory_id", "source")
+"""What is said of colleagues, or how somebody seemed: not for reps to read."""
+ON_THE_CLOCK = ("hour", "hour_block", "weekday")
 _KEYS = (
     "channel",
     "content",
     "pair",
+    *_OF_THE_LOG,
+    *ON_THE_CLOCK,
     *(
         c.name
         for c in TABLES["content"].columns
@@ -55,14 +73,45 @@ SPARSE = ("content", "pair")
 """Keys an HCP meets few of: they exist only as a view of the action's own key."""
 
 
+Weight: TypeAlias = Literal["depth", "amount", "duration_s", "depth_level"]
+"""What an event weighs: how deep its outcome goes, its amount, its seconds, its content's depth level."""
+WEIGHTS: tuple[Weight, ...] = ("depth", "amount", "duration_s", "depth_level")
+
+
 @dataclass(frozen=True)
 class Part:
-    """One raw block of the kernel that a declared measure is made of."""
+    """One raw block of the kernel that a declared measure is made of.
+
+    Attributes
+    ----------
+    op, of : what is kept of which events
+    span, skip : seconds, as in :class:`nba.history.Measure`
+    ends : for a STREAK, which events end it
+    value : the second column; only events that have a value count
+    weight : what the events weigh
+    alone : over all keys at once, whatever the measure is by
+    """
 
     op: Op
     of: Of
     span: int = 0
     ends: Of | None = None
+    skip: int = 0
+    value: str | None = None
+    weight: Weight | None = None
+    alone: bool = False
+
+
+KINDS: dict[str, type[Any]] = {}
+"""Everything that can be declared, by name."""
+
+D = TypeVar("D")
+
+
+def declared(kind: type[D]) -> type[D]:
+    """Make a kind of measure known to :func:`from_json`."""
+    KINDS[kind.__name__] = kind
+    return kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +129,21 @@ class HistoryMeasure:
     by: By = None
     own: bool = False
     unit: ClassVar[str] = "count"
+    prior: ClassVar[type[Prior] | None] = None
+    """What it learns in fit, if anything."""
+    fixed_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that it looks at whether they were met or not."""
+    is_raw: ClassVar[bool] = True
+    """Whether its value is the kernel's own; else it is combined from several."""
+    is_counted: ClassVar[bool] = True
+    """Whether there are counts behind each of its values."""
 
     def __post_init__(self) -> None:
         if self.of not in _EVENTS:
             raise ArgumentError(f"of is {self.of!r}; expected one of {', '.join(_EVENTS)}.")
         if self.by is not None and self.by not in _KEYS:
             raise ArgumentError(f"by is {self.by!r}; expected one of {', '.join(_KEYS)}, or None.")
-        _check_days("window_days", self.days)
+        check_days("window_days", self.days)
         if self.by in SPARSE and not self.own:
             raise ArgumentError(
                 f"{type(self).__name__}(by={self.by!r}) would cost a column per {self.by}. "
@@ -105,8 +162,16 @@ class HistoryMeasure:
     def days(self) -> int | None:
         return None
 
-    def combine(self, parts: Sequence[Floats], priors: Sequence[BetaPrior]) -> Floats:
-        """Values from the raw blocks; ``priors`` has one entry per column (used by rates alone)."""
+    def columns(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """What its columns are about, from the keys it looks at: one each, unless it brings them together."""
+        return keys
+
+    def learn(self, parts: Sequence[Floats]) -> tuple[Prior, ...]:
+        """Priors from the raw blocks of all HCPs at the end of training, one a key."""
+        return ()
+
+    def combine(self, parts: Sequence[Floats], priors: Sequence[Any]) -> Floats:
+        """Values from the raw blocks; ``priors`` is what :meth:`learn` gave, one a key."""
         return parts[0]
 
     def evidence(self, parts: Sequence[float]) -> Evidence | None:
@@ -128,12 +193,15 @@ class HistoryMeasure:
             label=self._label(key),
             unit=self.unit,
             family="behavioural",
-            visibility="rep",
+            visibility="hq" if self.by in _OF_THE_OFFICE else "rep",
             group=self._group(),
             window_days=self.days,
-            wording=type(self).__name__.lower(),
+            wording=self._wording(),
             key=key,
         )
+
+    def _wording(self) -> str:
+        return type(self).__name__.lower()
 
     def _label(self, key: str) -> str:
         """In a card's words; "this channel", "this topic", "this content" are named by the card."""
@@ -164,6 +232,7 @@ class HistoryMeasure:
         return f"{self.by}_interest"
 
 
+@declared
 @dataclass(frozen=True, kw_only=True)
 class Count(HistoryMeasure):
     """How many events fell into the last ``window_days`` (None: ever)."""
@@ -176,9 +245,10 @@ class Count(HistoryMeasure):
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        return (Part(Op.COUNT, self.of, _span(self.window_days)),)
+        return (Part(Op.COUNT, self.of, span_of(self.window_days)),)
 
 
+@declared
 @dataclass(frozen=True, kw_only=True)
 class Rate(HistoryMeasure):
     """Share of touches that were answered, shrunk to what all HCPs do.
@@ -189,6 +259,8 @@ class Rate(HistoryMeasure):
     of: Of = "responses"
     window_days: int | None = None
     unit: ClassVar[str] = "share"
+    prior = BetaPrior
+    is_raw = False
 
     @property
     def days(self) -> int | None:
@@ -196,8 +268,11 @@ class Rate(HistoryMeasure):
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        span = _span(self.window_days)
+        span = span_of(self.window_days)
         return (Part(Op.COUNT, self.of, span), Part(Op.COUNT, "touches", span))
+
+    def learn(self, parts: Sequence[Floats]) -> tuple[Prior, ...]:
+        return tuple(beta_prior(parts[0][:, k], parts[1][:, k]) for k in range(parts[0].shape[1]))
 
     def combine(self, parts: Sequence[Floats], priors: Sequence[BetaPrior]) -> Floats:
         mean = np.array([p.mean for p in priors])
@@ -210,6 +285,7 @@ class Rate(HistoryMeasure):
         return Evidence(count=round(min(parts)), of=round(parts[1]))
 
 
+@declared
 @dataclass(frozen=True, kw_only=True)
 class Recency(HistoryMeasure):
     """Days since the latest event; missing where there was none."""
@@ -225,6 +301,7 @@ class Recency(HistoryMeasure):
         return Evidence(count=0 if never else 1, days_ago=None if never else float(parts[0]))
 
 
+@declared
 @dataclass(frozen=True, kw_only=True)
 class Decayed(HistoryMeasure):
     """Events, each counting 2 ** (-age / half-life)."""
@@ -233,7 +310,7 @@ class Decayed(HistoryMeasure):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_days("half_life_days", self.half_life_days)
+        check_days("half_life_days", self.half_life_days)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -246,6 +323,7 @@ class Decayed(HistoryMeasure):
         return None  # a faded sum is no count of anything
 
 
+@declared
 @dataclass(frozen=True, kw_only=True)
 class Streak(HistoryMeasure):
     """Touches since the latest response: how often in a row nothing came back."""
@@ -257,6 +335,7 @@ class Streak(HistoryMeasure):
         return (Part(Op.STREAK, self.of, ends="responses"),)
 
 
+@declared
 @dataclass(frozen=True, kw_only=True)
 class Attribute:
     """A column of the hcp table: one flag per frequent value, or the number itself.
@@ -289,7 +368,7 @@ class Attribute:
             key=key,
         )
 
-    def combine(self, parts: Sequence[Floats], priors: Sequence[BetaPrior]) -> Floats:
+    def combine(self, parts: Sequence[Floats], priors: Sequence[Any]) -> Floats:
         """The values themselves."""
         return parts[0]
 
@@ -300,6 +379,7 @@ class Attribute:
         return Evidence(count=int(parts[0]))
 
 
+@declared
 @dataclass(frozen=True, kw_only=True)
 class Fit:
     """Whether the content is made for this HCP: their ``column`` is among its ``audience``."""
@@ -322,7 +402,7 @@ class Fit:
             wording="fit",
         )
 
-    def combine(self, parts: Sequence[Floats], priors: Sequence[BetaPrior]) -> Floats:
+    def combine(self, parts: Sequence[Floats], priors: Sequence[Any]) -> Floats:
         """The values themselves."""
         return parts[0]
 
@@ -334,10 +414,6 @@ class Fit:
 _WHOLE_HISTORY_DAYS = 200 * 365
 
 Declared: TypeAlias = HistoryMeasure | Attribute | Fit
-
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Count, Rate, Recency, Decayed, Streak, Attribute, Fit)
-}
 
 
 def to_json(measure: Declared) -> dict[str, Any]:
@@ -353,18 +429,20 @@ def from_json(plain: dict[str, Any]) -> Declared:
     >>> from_json(to_json(Count(of="touches", window_days=30))) == Count(of="touches", window_days=30)
     True
     """
-    kind = _KINDS.get(plain.get("kind", ""))
+    kind = KINDS.get(plain.get("kind", ""))
     if kind is None:
-        raise ArgumentError(f"Feature kind {plain.get('kind')!r} is not known; known are {sorted(_KINDS)}.")
+        raise ArgumentError(f"Feature kind {plain.get('kind')!r} is not known; known are {sorted(KINDS)}.")
     measure: Declared = kind(**{name: value for name, value in plain.items() if name != "kind"})
     return measure
 
 
-def _span(window_days: int | None) -> int:
+def span_of(window_days: int | None) -> int:
+    """A window in seconds; None is the whole history."""
     return (_WHOLE_HISTORY_DAYS if window_days is None else window_days) * DAY
 
 
-def _check_days(name: str, days: int | None) -> None:
+def check_days(name: str, days: int | None) -> None:
+    """Refuse what is no number of days."""
     if days is not None and not 1 <= days <= _WHOLE_HISTORY_DAYS:
         raise ArgumentError(f"{name} is {days}; expected 1 or more, or None for the whole history.")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import astuple, dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,26 @@ from numpy.typing import NDArray
 from nba.contracts import Action, Bools, Columns, Design, Feature, Floats, Ints, State, Strings
 from nba.errors import ArgumentError, NBAWarning, NotFittedError
 from nba.features.asked import Asked
-from nba.features.declare import Attribute, Declared, Fit, HistoryMeasure, Rate, from_json, to_json
+from nba.features.declare import (
+    Attribute,
+    Declared,
+    Fit,
+    HistoryMeasure,
+    Part,
+    Prior,
+    from_json,
+    to_json,
+)
 from nba.features.events import Events
 from nba.features.evidence import RowEvidence, Spot
 from nba.features.profile import Profiles, is_profiling, levels
 from nba.features.standard import STANDARD
-from nba.history import BetaPrior, Histories, Measure, beta_prior, sweep
+from nba.history import BetaPrior, Histories, Measure, sweep
+from nba.history.blocks import OF_TWO_COLUMNS
 from nba.tables import as_moment
 
 Actions = Sequence[Action] | Asked
+A = TypeVar("A", bound=np.generic)
 
 
 class Tables(Protocol):
@@ -116,6 +127,7 @@ class EngagementFeatures:
             engagement.columns("interactions"),
             content=engagement.columns("content"),
             channels=engagement.columns("channels"),
+            hcps=engagement.columns("hcps"),
         )
 
     def ask(self, actions: Sequence[Action], content: Columns) -> Asked:
@@ -228,7 +240,7 @@ class EngagementFeatures:
             "dtype": self.dtype,
             "keys": {by: list(keys) for by, keys in self.keys_.items()},
             "levels": {column: list(values) for column, values in self.levels_.items()},
-            "priors": [[i, [[p.mean, p.strength] for p in ps]] for i, ps in sorted(self.priors_.items())],
+            "priors": [[i, [list(astuple(p)) for p in ps]] for i, ps in sorted(self.priors_.items())],
         }, {}
 
     @classmethod
@@ -238,7 +250,9 @@ class EngagementFeatures:
         features = cls([from_json(m) for m in plain["measures"]], dtype=plain["dtype"])
         features.keys_ = {by: tuple(keys) for by, keys in plain["keys"].items()}
         features.levels_ = {column: tuple(values) for column, values in plain["levels"].items()}
-        features.priors_ = {i: tuple(BetaPrior(m, s) for m, s in ps) for i, ps in plain["priors"]}
+        features.priors_ = {
+            i: tuple(_prior_of(features.measures[i])(*p) for p in ps) for i, ps in plain["priors"]
+        }
         features._settle()
         return features
 
@@ -248,7 +262,7 @@ class EngagementFeatures:
 
     def _shared_kinds(self) -> list[str]:
         histories = (m for m in self.measures if isinstance(m, HistoryMeasure) and not m.own)
-        return sorted({m.by for m in histories if m.by is not None})
+        return sorted({m.by for m in histories if m.by is not None and not m.fixed_keys})
 
     def _settle(self) -> None:
         """Describe all columns, now that keys and levels are known."""
@@ -268,23 +282,26 @@ class EngagementFeatures:
             return (measure.describe(),)
         if isinstance(measure, Attribute):
             return tuple(measure.describe(level) for level in self.levels_[measure.column])
-        return tuple(measure.describe(key) for key in self._keys_of(measure))
+        return tuple(measure.describe(key) for key in measure.columns(self._keys_of(measure)))
 
     def _keys_of(self, measure: HistoryMeasure) -> tuple[str, ...]:
+        if measure.fixed_keys:
+            return measure.fixed_keys
         return ("",) if measure.own or measure.by is None else self.keys_[measure.by]
 
-    def _learn_priors(self, events: Events, until: int) -> dict[int, tuple[BetaPrior, ...]]:
-        """One prior a column of every rate; an own view pools all keys into one."""
+    def _learn_priors(self, events: Events, until: int) -> dict[int, tuple[Prior, ...]]:
+        """One prior a key of everything that has any; an own view pools all keys into one."""
         who = np.arange(len(events.histories.hcps), dtype=np.int64)
         moments = np.full(len(who), until, dtype=np.int64)
-        priors: dict[int, tuple[BetaPrior, ...]] = {}
+        priors: dict[int, tuple[Prior, ...]] = {}
         for i, measure in enumerate(self.measures):
-            if not isinstance(measure, Rate):
+            if not isinstance(measure, HistoryMeasure) or measure.prior is None:
                 continue
             pooled = replace(measure, by=None, own=False) if measure.own else measure
-            n = len(self._keys_of(pooled))
-            totals, _ = sweep(events.histories, self._blocks(pooled, events, None), hcp=who, at=moments)
-            priors[i] = tuple(beta_prior(totals[:, k], totals[:, n + k]) for k in range(n))
+            blocks = self._blocks(pooled, events, None)
+            totals, _ = sweep(events.histories, blocks, hcp=who, at=moments)
+            edges = np.cumsum([block.n_keys for block in blocks])[:-1]
+            priors[i] = pooled.learn(np.split(totals, edges, axis=1))
         return priors
 
     def _blocks(self, measure: HistoryMeasure, events: Events, asked: Asked | None) -> list[Measure]:
@@ -293,17 +310,12 @@ class EngagementFeatures:
         keys: Sequence[object] = self._keys_of(measure)
         if measure.own and asked is not None:
             keys, view = asked.own[str(measure.by)]
+        together = asked.together if measure.own and asked is not None else None
         return [
-            Measure(
-                part.op,
-                events.cells(measure.by, part.of, keys),
-                part.span,
-                len(keys),
-                ends=None if part.ends is None else events.cells(measure.by, part.ends, keys),
-                own=view,
-            )
+            _block(part, events, None, ("",), together) if part.alone
+            else _block(part, events, measure.by, keys, view)
             for part in measure.parts
-        ]
+        ]  # fmt: skip
 
     def _compute(self, rows: _Rows, asked: Asked, row: Ints, pair: Ints) -> tuple[Design, list[list[Floats]]]:
         """The design, and per measure the raw counts its columns were made of."""
@@ -333,10 +345,10 @@ class EngagementFeatures:
         hcp: Ints = histories.find(rows.hcps)
         histories, hcp, together = _narrowed(histories, hcp, [block for some in blocks for block in some])
         # Rates divide by small counts: their parts are kept in double until they are combined.
-        has_rates = any(isinstance(measure, Rate) for measure in self.measures)
+        combined = any(isinstance(m, HistoryMeasure) and not m.is_raw for m in self.measures)
         shared, own = sweep(
             histories, together, hcp=hcp, at=rows.at,
-            request_row=row, request_pair=pair, dtype="float64" if has_rates else self.dtype,
+            request_row=row, request_pair=pair, dtype="float64" if combined else self.dtype,
             n_jobs=self.n_jobs,
         )  # fmt: skip
         profiles = Profiles.of(rows.hcps, table=rows.table)
@@ -351,10 +363,10 @@ class EngagementFeatures:
                 raw.append([own[:, n_own + j : n_own + j + 1] for j in range(len(some))])
                 n_own += len(some)
             else:
-                width = len(self._keys_of(measure))
-                edges = [n_shared + j * width for j in range(len(some))]
-                raw.append([shared[:, lo : lo + width] for lo in edges])
-                n_shared += len(some) * width
+                raw.append([])
+                for block in some:
+                    raw[-1].append(shared[:, n_shared : n_shared + block.n_keys])
+                    n_shared += block.n_keys
             if rows.hidden is not None and is_profiling(measure):
                 for part in raw[-1]:
                     part[rows.hidden[row] if _is_own(measure) else rows.hidden] = np.nan
@@ -390,6 +402,8 @@ class Seen:
         rows, pairs = self.design.row[requests], self.design.pair[requests]
         spots: dict[str, Spot] = {}
         for measure, features, parts in zip(self.measures, self.columns, self.raw, strict=True):
+            if isinstance(measure, HistoryMeasure) and not measure.is_counted:
+                continue
             place = requests if _is_own(measure) else rows
             mine = [part[place] for part in parts]
             has_key = _has_key(measure, self.asked)[pairs]
@@ -450,15 +464,36 @@ def _narrowed(
     if hi - lo == len(histories.hcps):
         return histories, hcp, measures
     part = slice(int(histories.start[lo]), int(histories.start[hi]))
-    views: dict[int, NDArray[np.int32]] = {}  # measures that share cells go on sharing them
+    views: dict[int, NDArray[Any]] = {}  # measures that share cells go on sharing them
 
-    def view(cells: NDArray[np.int32]) -> NDArray[np.int32]:
+    def view(cells: NDArray[A]) -> NDArray[A]:
         return views.setdefault(id(cells), cells[part])
 
     narrow = [
-        replace(m, cells=view(m.cells), ends=None if m.ends is None else view(m.ends)) for m in measures
+        replace(
+            m,
+            cells=view(m.cells),
+            ends=None if m.ends is None else view(m.ends),
+            weights=None if m.weights is None else view(m.weights),
+        )
+        for m in measures
     ]
     return histories.between(lo, hi), np.where(hcp >= 0, hcp - lo, -1), narrow
+
+
+def _block(
+    part: Part, events: Events, by: str | None, keys: Sequence[object], own: NDArray[np.int32] | None
+) -> Measure:
+    cells = events.cells(by, part.of, keys)
+    ends = None if part.ends is None else events.cells(by, part.ends, keys)
+    if part.value is not None:
+        ends = events.values(cells, part.value)
+        if part.op not in OF_TWO_COLUMNS:
+            cells, ends = np.where(ends >= 0, cells, np.int32(-1)), None
+    weights = None if part.weight is None else events.weights(part.weight)
+    return Measure(
+        part.op, cells, part.span, len(keys), ends=ends, own=own, skip=part.skip, weights=weights
+    )  # fmt: skip
 
 
 def _keys_met(events: Events, by: str, known: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -472,6 +507,10 @@ def _has_key(measure: Declared, asked: Asked) -> NDArray[np.bool_]:
     if isinstance(measure, HistoryMeasure) and measure.own:
         return asked.own[str(measure.by)][1] >= 0
     return np.ones(len(asked.actions), dtype=bool)
+
+
+def _prior_of(measure: Declared) -> type[Prior]:
+    return getattr(measure, "prior", None) or BetaPrior
 
 
 def _is_own(measure: Declared) -> bool:

@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nba.contracts import Action, Bools, Columns, Strings
+from nba.contracts import Action, Bools, Columns, Floats, Strings
+from nba.features.clock import clock_codes
+from nba.features.declare import ON_THE_CLOCK
 from nba.features.labels import REST
 from nba.history import Histories
+from nba.history.measures import DEPTHS, SHALLOW
 from nba.history.touches import is_success
 from nba.tables.kept import kept
 
@@ -30,17 +33,21 @@ class Events:
     histories : times and order
     interactions : canonical columns, in their own order
     content, channels : the whole tables
+    hcps : the hcp table, for the clocks on HCPs' walls; None reads them all in UTC
     """
 
     histories: Histories
     interactions: Columns
     content: Columns
     channels: Columns
+    hcps: Columns | None = None
     _cells: dict[Any, NDArray[np.int32]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def from_columns(cls, interactions: Columns, *, content: Columns, channels: Columns) -> Events:
-        return cls(Histories.from_columns(interactions), interactions, content, channels)
+    def from_columns(
+        cls, interactions: Columns, *, content: Columns, channels: Columns, hcps: Columns | None = None
+    ) -> Events:
+        return cls(Histories.from_columns(interactions), interactions, content, channels, hcps)
 
     def cells(self, by: str | None, of: str, keys: Sequence[Any]) -> NDArray[np.int32]:
         """Each event's place among ``keys``; -1 where it is no such event or has another key.
@@ -68,6 +75,46 @@ class Events:
     def _found(self) -> dict[Any, NDArray[np.int32]]:
         return {}
 
+    def values(self, cells: NDArray[np.int32], column: str) -> NDArray[np.int32]:
+        """Each event's value of a second column, numbered within its cell; -1 where it has none."""
+        cache = (id(cells), column)  # cells are kept for as long as this is
+        if cache not in self._values:
+            met, codes = self.codes(column)
+            code = codes[self.histories.order]
+            known = (cells >= 0) & np.array([*(key != "" for key in met), False], dtype=bool)[code]
+            _, numbered = np.unique(cells[known] * np.int64(len(met) + 1) + code[known], return_inverse=True)
+            found = np.full(len(cells), -1, dtype=np.int32)
+            found[known] = numbered
+            self._values[cache] = found
+        return self._values[cache]
+
+    @cached_property
+    def _values(self) -> dict[Any, NDArray[np.int32]]:
+        return {}
+
+    def weights(self, name: str) -> Floats:
+        """(n_events,) what each event weighs, in the kernel's order; NaN where that is not known."""
+        if name not in self._weights:
+            self._weights[name] = self._weigh(name)[self.histories.order]
+        return self._weights[name]
+
+    @cached_property
+    def _weights(self) -> dict[str, Floats]:
+        return {}
+
+    def _weigh(self, name: str) -> Floats:
+        columns = self.interactions
+        n = len(columns["ts"])
+        if name == "depth":
+            outcomes, code = _factorize(columns["outcome"])
+            return np.array([DEPTHS.get(outcome, SHALLOW) for outcome in (*outcomes, "")])[code]
+        if name != "depth_level":
+            found: Floats = columns[name].astype(float) if name in columns else np.full(n, np.nan)
+            return found
+        contents, code = self.codes("content")
+        levels = dict(zip(self.content["content_id"], self.content["depth_level"], strict=True))
+        return np.array([float(levels.get(key, np.nan)) for key in (*contents, "")])[code]
+
     def codes(self, by: str | None) -> tuple[list[Any], NDArray[np.int64]]:
         """The distinct keys met, and each event's index among them."""
         if by not in self._by:
@@ -83,6 +130,9 @@ class Events:
         n = len(columns["ts"])
         if by is None:
             return [""], np.zeros(n, dtype=np.int64)
+        if by in ON_THE_CLOCK:
+            names, code = clock_codes(by, columns, self.hcps)
+            return names, code.astype(np.int64)
         if by in ("channel", "content"):
             return _factorize(columns["channel" if by == "channel" else "content_id"])
         if by == "pair":

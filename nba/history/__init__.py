@@ -3,15 +3,17 @@
 from nba.history.blocks import Measure, Op
 from nba.history.histories import Histories, places
 from nba.history.kernel import sweep, warm_up
-from nba.history.shrink import BetaPrior, beta_prior
+from nba.history.shrink import BetaPrior, GammaPrior, beta_prior, gamma_prior
 from nba.history.touches import is_success, touch_answered
 
 __all__ = [
     "BetaPrior",
+    "GammaPrior",
     "Histories",
     "Measure",
     "Op",
     "beta_prior",
+    "gamma_prior",
     "is_success",
     "places",
     "sweep",

@@ -75,7 +75,7 @@ def sweep(
     def run(lo: int, hi: int) -> None:
         sweep_rows(
             histories.start, histories.ts, histories.known, rows[lo:hi], hcp, at, first_request, pair,
-            table.spec, table.view, table.cells, table.views, shared, own,
+            table.spec, table.view, table.cells, table.weights, table.views, table.n_values, shared, own,
         )  # fmt: skip
 
     if len(bounds) == 2:

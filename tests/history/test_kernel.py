@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,24 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from nba.errors import ArgumentError
 from nba.history import Histories, Measure, Op, sweep, warm_up
+from nba.history.blocks import MISSING
 from nba.history.compiled import sweep_rows
 
 DAY = 86_400
-SPANS = {Op.COUNT: 7 * DAY, Op.RECENCY: 0, Op.DECAYED: 10 * DAY, Op.STREAK: 0}
+SPANS = {Op.COUNT: 7 * DAY, Op.RECENCY: 0, Op.DECAYED: 10 * DAY, Op.STREAK: 0}  # the others: 20 days
+THROUGH = tuple(op for op in Op if op not in SPANS)
 
 
-def measure(log: Any, op: Op, *, own: np.ndarray | None = None) -> Measure:
+def measure(log: Any, op: Op, *, own: np.ndarray | None = None, skip: int = 0) -> Measure:
     order = log.histories.order
     ends = log.ends[order] if op == Op.STREAK else None
-    return Measure(op, log.keys[order], SPANS[op], log.n_keys, ends=ends, own=own)
+    if op in (Op.DISTINCT, Op.LOGS, Op.SWITCHES):
+        ends = log.values()[order]
+    weights = log.weights[order] if op in (Op.SUM, Op.SLOPE) else None
+    return Measure(
+        op, log.keys[order], SPANS.get(op, 20 * DAY), log.n_keys, ends=ends, own=own, skip=skip,
+        weights=weights,
+    )  # fmt: skip
 
 
 def moments_of(log: Any, seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -44,10 +53,58 @@ def test_every_op_equals_going_through_the_rows(random_log: Callable[..., Any], 
 
     names = [*log.histories.hcps, "nobody"]
     expected = [
-        [log.measured(op, names[h], key=k, at=int(t), span=SPANS[op]) for k in range(log.n_keys)]
+        [
+            log.measured(op, names[h], key=k, at=int(t), span=SPANS.get(op, 20 * DAY))
+            for k in range(log.n_keys)
+        ]
         for h, t in zip(hcp, at, strict=True)
     ]
-    assert_allclose(shared, np.array(expected), rtol=1e-12, atol=1e-300)
+    # Sums of both signs, and spreads of equal gaps, may come out as the last bits of nothing.
+    assert_allclose(shared, np.array(expected), rtol=1e-12, atol=1e-12 if op in THROUGH else 1e-300)
+
+
+@pytest.mark.parametrize("op", THROUGH)
+def test_a_window_may_end_before_the_moment(random_log: Callable[..., Any], op: Op) -> None:
+    log = random_log(17)
+    hcp, at = moments_of(log, 17)
+
+    shared, _ = sweep(log.histories, [measure(log, op, skip=8 * DAY)], hcp=hcp, at=at)
+
+    names = [*log.histories.hcps, "nobody"]
+    expected = [
+        [log.measured(op, names[h], key=k, at=int(t), span=20 * DAY, skip=8 * DAY) for k in range(log.n_keys)]
+        for h, t in zip(hcp, at, strict=True)
+    ]
+    assert_allclose(shared, np.array(expected), rtol=1e-12, atol=1e-12)
+
+
+def test_a_decayed_total_may_be_weighted(random_log: Callable[..., Any]) -> None:
+    log = random_log(23)
+    hcp, at = moments_of(log, 23)
+    order = log.histories.order
+    plain = Measure(Op.DECAYED, log.keys[order], 10 * DAY, log.n_keys)
+    halves = np.full(len(order), 0.5)
+    halves[log.kinds[order] == 1] = np.nan  # of these, nothing counts
+    some = np.where(log.kinds[order] == 1, -1, log.keys[order]).astype(np.int32)
+
+    weighted, _ = sweep(log.histories, [replace(plain, weights=halves)], hcp=hcp, at=at)
+
+    left, _ = sweep(log.histories, [replace(plain, cells=some)], hcp=hcp, at=at)
+    assert_allclose(weighted, left / 2, rtol=1e-14)
+
+
+def test_what_an_op_needs_and_has_not_is_refused(random_log: Callable[..., Any]) -> None:
+    log = random_log(1)
+    one = {"hcp": np.array([0]), "at": np.array([1_700_000_000])}
+
+    for op in THROUGH[3:6]:
+        with pytest.raises(ArgumentError, match="need `ends`"):
+            sweep(log.histories, [replace(measure(log, op), ends=None)], **one)
+    for op in (Op.SUM, Op.SLOPE):
+        with pytest.raises(ArgumentError, match="need `weights`"):
+            sweep(log.histories, [replace(measure(log, op), weights=None)], **one)
+    with pytest.raises(ArgumentError, match="skip is of"):
+        sweep(log.histories, [measure(log, Op.COUNT, skip=DAY)], **one)
 
 
 @pytest.mark.parametrize("op", list(Op))
@@ -63,7 +120,7 @@ def test_an_own_view_is_the_column_of_the_pairs_key(random_log: Callable[..., An
         request_row=row, request_pair=pair,
     )  # fmt: skip
 
-    missing = np.nan if op == Op.RECENCY else 0.0
+    missing = np.nan if op in MISSING else 0.0
     beside = np.column_stack([shared, np.full(len(at), missing)])
     assert_array_equal(viewed[:, 0], beside[row, own[pair]])
 
