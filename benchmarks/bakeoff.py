@@ -1,4 +1,4 @@
-"""Supervised sets as bandits: the default stack beside vowpalwabbit and mabwiser.
+"""Supervised sets as bandits: the default stack beside vowpalwabbit, mabwiser and LightGBM per arm.
 
 python -m benchmarks.bakeoff --quick
 """
@@ -6,6 +6,7 @@ python -m benchmarks.bakeoff --quick
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,54 @@ class Wabbit:
             self.vw.learn(f"{arm + 1}:{-reward}:{max(prob, 1e-3):.6f} {self._row(row)}")
 
 
+class LightGBMPerArm:
+    """A small LightGBM an arm, fitted anew after every batch; SquareCB or epsilon-greedy chooses.
+
+    SquareCB has vowpalwabbit's schedule, gamma = 10 sqrt(n); an arm is asked once it has seen both outcomes.
+    """
+
+    def __init__(self, k: int, seed: int, epsilon: float | None = None) -> None:
+        self.k, self.seed, self.epsilon, self.rng = k, seed, epsilon, np.random.default_rng(seed)
+        self.rows: list[np.ndarray] = []
+        self.arms: list[np.ndarray] = []
+        self.rewards: list[np.ndarray] = []
+        self.models: dict[int, Any] = {}
+        self.level = 0.5
+
+    def choose(self, x: np.ndarray) -> np.ndarray:
+        known = np.full((len(x), self.k), self.level)
+        for arm, model in self.models.items():
+            known[:, arm] = model.predict(x)
+        rows, best = np.arange(len(x)), known.argmax(axis=1)
+        if self.epsilon is not None:
+            pmf = np.full(known.shape, self.epsilon / self.k)
+        else:
+            gamma = 10.0 * np.sqrt(sum(map(len, self.rows)))
+            pmf = 1.0 / (self.k + gamma * (known.max(axis=1, keepdims=True) - known))
+            pmf[rows, best] = 0.0
+        pmf[rows, best] += 1.0 - pmf.sum(axis=1)
+        reached = pmf.cumsum(axis=1) < self.rng.random(len(x))[:, None]
+        return reached.sum(axis=1).clip(max=self.k - 1)
+
+    def learn(self, x: np.ndarray, arms: np.ndarray, rewards: np.ndarray) -> None:
+        import lightgbm
+
+        self.rows.append(x)
+        self.arms.append(arms)
+        self.rewards.append(rewards)
+        rows, arm, y = map(np.concatenate, (self.rows, self.arms, self.rewards))
+        self.level = float(y.mean())
+        settings = {
+            "objective": "binary", "num_leaves": 8, "min_data_in_leaf": 8, "lambda_l2": 5.0,
+            "learning_rate": 0.1, "verbosity": -1, "num_threads": 1, "seed": self.seed,
+        }  # fmt: skip
+        for k in range(self.k):
+            mine = arm == k
+            if mine.sum() >= 20 and 0 < y[mine].sum() < mine.sum():
+                known = lightgbm.Dataset(rows[mine], y[mine])
+                self.models[k] = lightgbm.train(settings, known, num_boost_round=100)
+
+
 STACKS: dict[str, Callable[[int, int], Any]] = {
     "ours (default)": Ours,
     "ours, greedy": lambda k, seed: Ours(k, seed, Greedy()),
@@ -157,14 +206,21 @@ STACKS: dict[str, Callable[[int, int], Any]] = {
     "vw squarecb quadratic": lambda k, seed: Wabbit(k, seed, "--squarecb -q ff"),
     "vw bag": lambda k, seed: Wabbit(k, seed, "--bag 8"),
     "vw cover": lambda k, seed: Wabbit(k, seed, "--cover 8"),
+    "LightGBM per arm, squarecb": LightGBMPerArm,
+    "LightGBM per arm, epsilon .1": lambda k, seed: LightGBMPerArm(k, seed, 0.1),
 }
 
 
-def losses(make: Callable[[int, int], Any], x: np.ndarray, label: np.ndarray, *, seed: int, rows: int, noisy: bool) -> tuple[np.ndarray, Any]:  # fmt: skip  # noqa: E501
+def losses(
+    make: Callable[[int, int], Any], x: np.ndarray, label: np.ndarray, *, name: str, seed: int, rows: int,
+    noisy: bool,
+) -> tuple[np.ndarray, Any]:  # fmt: skip
     """1 - expected reward of every row in turn; feedback comes in batches."""
     rng = np.random.default_rng([seed, 1])
     order = rng.permutation(len(x))[:rows]
-    stack, right, every = make(int(label.max()) + 1, seed), [], NOISY_EVERY if noisy else EVERY
+    # a seed of its own for every set: no two share their draws
+    own = int(np.random.default_rng([seed, zlib.crc32(name.encode()), noisy]).integers(2**31))
+    stack, right, every = make(int(label.max()) + 1, own), [], NOISY_EVERY if noisy else EVERY
     for start in range(0, len(order), every):
         take = order[start : start + every]
         arms = np.asarray(stack.choose(x[take])).astype(int)
@@ -180,20 +236,23 @@ def main() -> None:
     asked = arguments(__doc__ or "")
     warnings.simplefilter("ignore")
     rows, seeds = (QUICK_ROWS, 1) if asked.quick else (ROWS, 3)
+    known = sets(asked.quick)
     found: dict[str, dict[str, np.ndarray]] = {}
-    support = float("nan")
+    support: list[float] = []
     for name, make in STACKS.items():
         parts: dict[str, list[list[float]]] = {"mean": [], "last": [], "sparse": []}
         inverse: list[float] = []
         try:
             for seed in range(seeds):
                 cells: dict[str, list[float]] = {"mean": [], "last": [], "sparse": []}
-                for x, label in sets(asked.quick).values():
-                    loss, stack = losses(make, x, label, seed=asked.seed + seed, rows=rows, noisy=False)
+                for key, (x, label) in known.items():
+                    asking = {"name": key, "seed": asked.seed + seed, "rows": rows}
+                    loss, stack = losses(make, x, label, **asking, noisy=False)
                     cells["mean"].append(loss.mean())
                     cells["last"].append(loss[-len(loss) // 4 :].mean())
                     inverse += getattr(stack, "inverse", [])
-                    sparse, _ = losses(make, x, label, seed=asked.seed + seed, rows=rows, noisy=True)
+                    sparse, stack = losses(make, x, label, **asking, noisy=True)
+                    inverse += getattr(stack, "inverse", [])
                     cells["sparse"].append(sparse.mean())
                 for key, values in cells.items():
                     parts[key].append(values)
@@ -201,7 +260,7 @@ def main() -> None:
             print(f"left out: {name}: {error}")
             continue
         found[name] = {key: np.array(values).mean(axis=1) for key, values in parts.items()}
-        support = float(np.mean(inverse)) if name == "ours (default)" else support
+        support = inverse if name == "ours (default)" else support
         print(name, {key: round(float(v.mean()), 3) for key, v in found[name].items()}, flush=True)
     lines = [
         (name, *(f"{by[key].mean():.3f} +- {by[key].std():.3f}" for key in ("mean", "last", "sparse")))
@@ -219,7 +278,8 @@ def main() -> None:
             "best_peer_last_quarter": best["last"],
             "sparse_loss": float(mine["sparse"].mean()),
             "best_peer_sparse": best["sparse"],
-            "mean_inverse_kp": support,
+            "mean_inverse_kp": float(np.mean(support)),
+            "mean_inverse_kp_se": float(np.std(support) / len(support) ** 0.5),
         }
     )
 

@@ -42,7 +42,7 @@ _PLACES = np.array(
 _BLOCK = 128
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def digests(prefix, blob, ends, head):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """BLAKE2b (RFC 7693), first word of the digest: of ``prefix``, the length of a text, and the text.
 
@@ -79,7 +79,7 @@ def digests(prefix, blob, ends, head):  # type: ignore[no-untyped-def]  # pragma
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _compress(chain, work, message, counted, last):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     work[:8] = chain
     work[8:] = _IV
@@ -105,7 +105,7 @@ def _compress(chain, work, message, counted, last):  # type: ignore[no-untyped-d
         chain[j] ^= work[j] ^ work[j + 8]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def mask(priorities, eligible, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Priorities with -inf where not eligible; False where a row or a priority cannot be decided with."""
     sound = True
@@ -121,7 +121,7 @@ def mask(priorities, eligible, out):  # type: ignore[no-untyped-def]  # pragma: 
     return sound
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def lower(priorities, eligible, table, pattern, rows, low, open_):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Some rows' priorities less their pattern's prices, never below minus the row's largest."""
     n_actions = priorities.shape[1]
@@ -139,7 +139,7 @@ def lower(priorities, eligible, table, pattern, rows, low, open_):  # type: igno
                 low[i, k] = max(priority - table[at, k], min(-largest, priority))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def thin(probs, eligible, keep, limited, pattern, lost, open_):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Leave each pattern's share of every probability; what each row lost, and what is open for it."""
     for i in range(probs.shape[0]):
@@ -151,7 +151,7 @@ def thin(probs, eligible, keep, limited, pattern, lost, open_):  # type: ignore[
         lost[i] = total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def mix(weights, eligible, explore, tolerance, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Weights mixed with the explore share; False where they are no distribution over the eligible."""
     for i in range(weights.shape[0]):
@@ -173,7 +173,7 @@ def mix(weights, eligible, explore, tolerance, out):  # type: ignore[no-untyped-
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def pick(probs, priorities, uniforms, action, selection_prob, explored):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """The action whose stretch of the row holds the number; actions lie end to end in their order."""
     for i in range(probs.shape[0]):
@@ -190,7 +190,7 @@ def pick(probs, priorities, uniforms, action, selection_prob, explored):  # type
         explored[i] = priorities[i, k] < highest
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def inverse_gap(priorities, margin, spread, slope, rows, eligible, per_sqrt_n, gamma, optimism, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Inverse gap weights; ``gamma`` below 0 is the schedule, an empty ``slope`` that of no cost."""
     n, n_actions = priorities.shape
@@ -221,7 +221,7 @@ def inverse_gap(priorities, margin, spread, slope, rows, eligible, per_sqrt_n, g
         out[i, best] = 1.0 - given
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def softmax(priorities, eligible, entropy, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Weights exp(beta * priority) whose entropy is that share of the most there can be."""
     n, n_actions = priorities.shape

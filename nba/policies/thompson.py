@@ -18,9 +18,9 @@ class Thompson(Described):
     The margin of an action is normal with its spread; its priority follows through the logistic curve, so
     no propensity is ever below 0 or above 1. The chance that it beats all others is integrated, not
     sampled: over panels that all actions of a row share, as fine as the narrowest distribution there
-    needs. Exact (to 1e-7) where the actions' errors are independent: errors that they share, such as the
-    level of a channel, move their chances less than this says. What has no spread, as do_nothing, is an
-    atom; atoms that are alike share.
+    needs. Exact (to 1e-6, mostly 1e-7) where the actions' errors are independent: errors that they share,
+    such as the level of a channel, move their chances less than this says. What has no spread, as
+    do_nothing, is an atom; atoms that are alike share.
 
     Parameters
     ----------
