@@ -15,6 +15,7 @@ _NAMES = {
     "Response": "nba.features",
     "Occurrence": "nba.features",
     "EngagementFeatures": "nba.features",
+    "readiness": "nba.features",
     "PairPropensity": "nba.models",
     "SegmentBaseline": "nba.models",
     "Log": "nba.store",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from nba.features import EngagementFeatures as EngagementFeatures
     from nba.features import Occurrence as Occurrence
     from nba.features import Response as Response
+    from nba.features import readiness as readiness
     from nba.models import PairPropensity as PairPropensity
     from nba.models import SegmentBaseline as SegmentBaseline
     from nba.plan import Plan as Plan

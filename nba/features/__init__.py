@@ -44,7 +44,8 @@ from nba.features.labels import (
     outcome_from_json,
     outcome_to_json,
 )
-from nba.features.standard import STANDARD
+from nba.features.ready import Lack, Readiness, readiness
+from nba.features.standard import STANDARD, WIDE
 from nba.history import warm_up
 
 __all__ = [
@@ -86,8 +87,12 @@ __all__ = [
     "Sum",
     "Trend",
     "Velocity",
+    "Lack",
+    "Readiness",
+    "WIDE",
     "action_groups",
     "outcome_from_json",
     "outcome_to_json",
+    "readiness",
     "warm_up",
 ]

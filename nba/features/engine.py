@@ -27,7 +27,7 @@ from nba.features.declare import (
 from nba.features.events import Events
 from nba.features.evidence import RowEvidence, Spot
 from nba.features.profile import Profiles, is_profiling, levels
-from nba.features.standard import STANDARD
+from nba.features.standard import STANDARD, WIDE
 from nba.history import BetaPrior, Histories, Measure, sweep
 from nba.history.blocks import OF_TWO_COLUMNS
 from nba.tables import as_moment
@@ -82,6 +82,14 @@ class EngagementFeatures:
     def standard(cls, *, dtype: str = "float32", n_jobs: int = 1) -> EngagementFeatures:
         """The sensible set: pressure, response, interest and recency, over channels, topics and content."""
         return cls(STANDARD, dtype=dtype, n_jobs=n_jobs)
+
+    @classmethod
+    def wide(cls, *, dtype: str = "float32", n_jobs: int = 1) -> EngagementFeatures:
+        """The standard set, and pace, variety, preference, rhythm, fatigue and silence beside it.
+
+        It costs a multiple of the standard set's time; :func:`nba.readiness` says what the tables allow.
+        """
+        return cls(WIDE, dtype=dtype, n_jobs=n_jobs)
 
     def fit(self, engagement: Tables, *, until: str | pd.Timestamp) -> EngagementFeatures:
         """Learn which keys have columns, and the priors of rates, from what was known before ``until``.

@@ -2,6 +2,27 @@
 
 from __future__ import annotations
 
+from nba.features.composite import (
+    Acceleration,
+    Depth,
+    DepthVelocity,
+    Distinct,
+    Diversity,
+    Elsewhere,
+    Familiarity,
+    Fatigue,
+    Gap,
+    GapSpread,
+    NonEngagement,
+    Novelty,
+    Preference,
+    Rhythm,
+    Share,
+    Silence,
+    Slope,
+    Trend,
+    Velocity,
+)
 from nba.features.declare import Attribute, Count, Decayed, Declared, Fit, Rate, Recency, Streak
 
 STANDARD: tuple[Declared, ...] = (
@@ -43,3 +64,41 @@ STANDARD: tuple[Declared, ...] = (
     Fit(),
 )
 """The set behind :meth:`EngagementFeatures.standard`."""
+
+WIDE: tuple[Declared, ...] = (
+    *STANDARD,
+    Count(of="touches", window_days=365),
+    Count(of="engagements", window_days=365),
+    Depth(half_life_days=60),
+    Depth(by="content_type", half_life_days=90),
+    Distinct(of="touches", by="channel", over="content", window_days=180),
+    Distinct(over="topic", window_days=365),
+    Diversity(over="topic", window_days=365),
+    Share(by="device", window_days=365),
+    Gap(of="touches", window_days=365),
+    Gap(window_days=365),
+    GapSpread(window_days=365),
+    Trend(of="touches", window_days=90),
+    Trend(window_days=90),
+    Slope(months=6),
+    Velocity(),
+    Acceleration(),
+    DepthVelocity(),
+    Preference(),
+    Rhythm(),
+    Fatigue(),
+    Silence(),
+    Silence(by="channel"),
+    NonEngagement(),
+    Familiarity(by="topic", own=True),
+    Novelty(by="content", own=True),
+    Fatigue(by="channel", own=True),
+    Slope(by="channel", own=True),
+    Elsewhere(by="channel", window_days=90),
+    Elsewhere(of="responses", by="channel", window_days=90),
+    Share(by="format", own=True, window_days=365),
+    Depth(by="content_type", own=True, half_life_days=90),
+    Distinct(by="topic", own=True, over="content", window_days=365),
+    Trend(by="topic", own=True, window_days=90),
+)
+"""The set behind :meth:`EngagementFeatures.wide`."""
