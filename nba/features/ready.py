@@ -71,7 +71,7 @@ def readiness(data: Engagement, measures: Sequence[Declared] | None = None) -> R
     --------
     >>> from nba import simulate
     >>> from nba.features import Count
-    >>> data = simulate.territory(seed=1, hcps=30, days=30).engagement
+    >>> data = simulate.territory(seed=1, hcps=30, days=60).engagement
     >>> report = readiness(data, [Count(of="touches"), Count(by="reaction")])
     >>> report.ready
     ('count(touches, all)',)
