@@ -72,11 +72,11 @@ def readiness(data: Engagement, measures: Sequence[Declared] | None = None) -> R
     >>> from nba import simulate
     >>> from nba.features import Count
     >>> data = simulate.territory(seed=1, hcps=30, days=60).engagement
-    >>> report = readiness(data, [Count(of="touches"), Count(by="reaction")])
+    >>> report = readiness(data, [Count(of="touches"), Count(by="device")])
     >>> report.ready
     ('count(touches, all)',)
     >>> print(report.lacks[0])
-    interactions.reaction is empty; it would add 1: count(engagements, reaction=...)
+    interactions.device is empty; it would add 1: count(engagements, device=...)
     """
     wanted = tuple(WIDE if measures is None else measures)
     paths = sorted({path for measure in wanted for needs in needs_of(measure) for path in needs})
