@@ -193,7 +193,7 @@ class Decider:
         considered = {
             receipt.hcp_id: _considered(receipt, i, place, verdicts) for i, receipt in enumerate(drafts)
         }
-        return Decided(tuple(drafts), funnel, considered)
+        return Decided(tuple(drafts), funnel, considered, policies.Spread.of(settled.pmf))
 
     def _limits(
         self, known: Known, candidates: Candidates, context: Context, taken: policies.Taken | None,
@@ -374,6 +374,7 @@ class Decided:
     receipts: tuple[Receipt, ...]
     funnel: guardrails.Funnel
     considered: dict[str, tuple[explain.Considered, ...]]
+    spread: policies.Spread
 
 
 def stamped(receipt: Receipt, **values: Any) -> Receipt:

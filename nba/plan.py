@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nba import artifact, evaluation, explain, guardrails
+from nba import artifact, evaluation, explain, guardrails, policies
 from nba.cards import Audience, Cards
 from nba.changes import PlanDiff, diff
 from nba.contracts import DO_NOTHING, FOREVER, Action, Candidates, Columns, Guardrail, Receipt
@@ -38,6 +38,7 @@ class Plan:
     at : int seconds UTC
     batch : the hash of its decisions
     references : usual response rate by channel, for the card's comparison
+    concentration : how widely its probability is spread over actions and content
     """
 
     at: int
@@ -50,6 +51,7 @@ class Plan:
     _rules: tuple[Guardrail, ...] = field(repr=False)
     _row: Mapping[str, int] = field(repr=False)
     _why: Why | None = field(default=None, repr=False)
+    concentration: policies.Concentration | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -63,12 +65,15 @@ class Plan:
         rules: tuple[Guardrail, ...],
         references: Mapping[str, float],
         why: Why | None = None,
+        concentration: policies.Concentration | None = None,
     ) -> Plan:
         """Put receipts together under one batch id."""
         batch = batch_id(receipts)
         batched = tuple(stamped(receipt, batch_id=batch) for receipt in receipts)
         row = {receipt.hcp_id: i for i, receipt in enumerate(batched)}
-        return cls(at, batch, references, batched, tuple(funnels), considered, known, rules, row, why)
+        return cls(
+            at, batch, references, batched, tuple(funnels), considered, known, rules, row, why, concentration
+        )
 
     def holding(self, receipts: Sequence[Receipt]) -> Plan:
         """The same plan around receipts of the same HCPs that were handed out before."""

@@ -55,6 +55,8 @@ _SCORERS: dict[str, Any] = {
     )
 }
 _KIND = "nba.NextBestAction"
+_ENOUGH_TO_BE_ALIKE = 30
+"""HCPs with a choice under which a plan's concentration is not warned of."""
 
 
 class NextBestAction:
@@ -227,7 +229,10 @@ class NextBestAction:
             parts.append(decided)
         if report is not None:
             report("decisions", len(everyone.hcps), len(everyone.hcps))
-        return self._hand_out(parts, moment, Why(decider, known, everyone.actions), log)
+        plan = self._hand_out(parts, moment, Why(decider, known, everyone.actions), log)
+        if plan.concentration is not None and policies.tries(self.policy):
+            plan.concentration.warn(least_hcps=_ENOUGH_TO_BE_ALIKE, stacklevel=3)
+        return plan
 
     def decide(
         self,
@@ -458,6 +463,9 @@ class NextBestAction:
             rules=self.rules,
             references=self.rates_,
             why=why,
+            concentration=policies.Spread.together([part.spread for part in parts]).concentration(
+                why.actions
+            ),
         )
         if log is not None:
             log.append(plan.receipts())  # durable first: what cannot be written is not handed out

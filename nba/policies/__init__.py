@@ -2,7 +2,7 @@
 
 from nba.policies.arms import Arm, Holdout, Split
 from nba.policies.capacity import Allotted, allot, probs_at
-from nba.policies.collapse import Concentration, concentration
+from nba.policies.collapse import Concentration, Spread, concentration, tries
 from nba.policies.inverse_gap import InverseGap
 from nba.policies.limit import Limit
 from nba.policies.pmf import choose, draw, keyed_uniforms, selection_pmf
@@ -32,6 +32,7 @@ __all__ = [
     "Settled",
     "Softmax",
     "Split",
+    "Spread",
     "TERMS",
     "Taken",
     "Thompson",
@@ -52,5 +53,6 @@ __all__ = [
     "selection_pmf",
     "settle",
     "terms_of",
+    "tries",
     "winners",
 ]
