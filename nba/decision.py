@@ -158,14 +158,17 @@ class Decider:
     horizon_days: float
     waivers: tuple[str, ...]
     holdout: policies.Holdout | None = None
+    explore_cap: policies.ExploreCap | None = None
 
     def decide(
         self, known: Known, candidates: Candidates, *, pending: Columns | None, seed: int, stream: str,
         taken: policies.Taken | None = None, used: Columns | None = None,
+        tried: Mapping[str, int] | None = None,
     ) -> Decided:  # fmt: skip
         """Score, mask, pmf, draw, explain: one receipt an HCP, in the candidates' order.
 
-        Of what is scarce, ``taken`` (touches) or ``used`` (a table) is gone already.
+        Of what is scarce, ``taken`` (touches) or ``used`` (a table) is gone already; ``tried`` counts each
+        HCP's exploratory choices against the cap on them.
         """
         artifact.digest([seed, stream])  # what cannot stand in a receipt is refused before the work
         seen = self._seen(known, candidates)
@@ -177,10 +180,12 @@ class Decider:
         terms = self.worth.factors(propensity, candidates.actions, context, at=candidates.at)
         shape = candidates.allowed.shape
         priorities = policies.priority(terms, shape=shape, do_nothing_value=self.worth.rest(context))
+        cap = self.explore_cap
         settled = policies.settle(
             self.policy, priorities=priorities, scores=replace(scores, slope=_slope(terms, shape)),
             eligible=funnel.eligible, hcps=list(candidates.hcps), seed=seed, at=candidates.at, stream=stream,
             holdout=self.holdout, limits=self._limits(known, candidates, context, taken, used),
+            spent=None if cap is None else cap.spent(list(candidates.hcps), tried or {}),
         )  # fmt: skip
         choice = settled.choice
         drawn = _Drawn(

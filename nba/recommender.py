@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from nba.contracts import (
     Labels,
     Outcomes,
     Policy,
+    Receipt,
     Reporter,
     Tables,
 )
@@ -54,6 +55,7 @@ _SCORERS: dict[str, Any] = {
         models.SegmentBaseline,
     )
 }
+_Part = TypeVar("_Part")
 _KIND = "nba.NextBestAction"
 _ENOUGH_TO_BE_ALIKE = 30
 """HCPs with a choice under which a plan's concentration is not warned of."""
@@ -70,6 +72,7 @@ class NextBestAction:
     policy : how priorities become selection probabilities; a ``Split`` sets two against each other
     holdout : HCPs whom the policy does not decide for, a share of them for a period each
     guardrails : rules beside Consent and Approved, which are always on
+    explore_cap : how many exploratory choices an HCP may get in a window, by the log or earlier receipts
     waive : codes of always-on rules to leave out ("consent", "approved"); every receipt says so
     valid_days : how long a decision holds
     value : worth of one response, in the unit of channel costs
@@ -109,12 +112,14 @@ class NextBestAction:
         minute_cost: float = 0.0,
         attention_cost: float = 0.0,
         holdout: policies.Holdout | None = None,
+        explore_cap: policies.ExploreCap | None = None,
     ) -> None:
         self.outcome = outcome if outcome is not None else Response(within_days=14.0)
         self.features = features if features is not None else EngagementFeatures.standard()
         self.scorer = scorer if scorer is not None else models.PairPropensity()
         self.policy = policy if policy is not None else policies.InverseGap(explore=0.05)
         self.holdout = holdout
+        self.explore_cap = explore_cap
         self.guardrails = tuple(guardrails)
         self.waive = _checked_waivers(waive)
         if not 0 < valid_days <= 366:
@@ -192,6 +197,7 @@ class NextBestAction:
         stream: str = "plan",
         chunk: int = 2_000,
         used: Any = None,
+        earlier: Iterable[Receipt] | None = None,
         report: Reporter | None = None,
     ) -> Plan:
         """One decision for every HCP, as of a moment.
@@ -208,6 +214,7 @@ class NextBestAction:
             all of them are: what is scarce is shared among everybody
         used : a table like the capacity table whose ``units`` are used already. None counts the touches of
             the data since each row's ``from``, and what is on its way in the log
+        earlier : receipts (or a plan) that count against ``explore_cap``; None takes them from the log
         """
         self._check_fitted()
         moment = as_moment(at)
@@ -219,12 +226,20 @@ class NextBestAction:
         decider = self._decider()
         gone = None if used is None else check_table(used, "capacity")
         taken = taken_of(data, at=moment, touched=known.touched, pending=pending) if gone is None else None
+        tried = self._tried(log, earlier, at=moment, hcps=None)
         parts: list[Decided] = []
         for piece in _chunks(everyone, chunk):
             if report is not None:
                 report("decisions", sum(len(p.receipts) for p in parts), len(everyone.hcps))
             decided = decider.decide(
-                known, piece, pending=pending, seed=seed, stream=stream, taken=taken, used=gone
+                known,
+                piece,
+                pending=pending,
+                seed=seed,
+                stream=stream,
+                taken=taken,
+                used=gone,
+                tried=tried,
             )
             parts.append(decided)
         if report is not None:
@@ -249,6 +264,7 @@ class NextBestAction:
         request_key: str | None = None,
         trigger: Mapping[str, Any] | None = None,
         used: Any = None,
+        earlier: Iterable[Receipt] | None = None,
     ) -> Plan:
         """One HCP's decision from plain records: bit-equal to what the batch would decide.
 
@@ -268,6 +284,7 @@ class NextBestAction:
             with a longer history, gives the same decision: its content is the key
         used : as in :meth:`recommend`. None counts what the log holds of everybody since each capacity's
             ``from``; without a log, the touches of ``data``
+        earlier : as in :meth:`recommend`
 
         Returns
         -------
@@ -308,11 +325,20 @@ class NextBestAction:
             consent=consent, request_key=request_key, trigger=trigger,
         )  # fmt: skip
         if asked.key is None:
-            return self._decided(asked, asked.at, log, reference, used, seed=seed, stream=stream)
-        return self._answered(asked, log, reference, used, seed=seed, stream=stream)
+            return self._decided(asked, asked.at, log, reference, used, earlier, seed=seed, stream=stream)
+        return self._answered(asked, log, reference, used, earlier, seed=seed, stream=stream)
 
     def _decided(
-        self, asked: Ask, at: int, log: Any, reference: Tables, used: Any, *, seed: int, stream: str
+        self,
+        asked: Ask,
+        at: int,
+        log: Any,
+        reference: Tables,
+        used: Any,
+        earlier: Iterable[Receipt] | None,
+        *,
+        seed: int,
+        stream: str,
     ) -> Plan:
         everything = candidates(asked.one, at, valid_days=self.valid_days)
         known = Known.of(asked.one, self.features)
@@ -321,9 +347,27 @@ class NextBestAction:
         gone = None if used is None else check_table(used, "capacity")
         taken = self._taken(asked.one, reference, log, at=at) if gone is None else None
         decided = decider.decide(
-            known, everything, pending=pending, seed=seed, stream=stream, taken=taken, used=gone
-        )
+            known, everything, pending=pending, seed=seed, stream=stream, taken=taken, used=gone,
+            tried=self._tried(log, earlier, at=at, hcps=list(everything.hcps)),
+        )  # fmt: skip
         return self._hand_out([decided], at, Why(decider, known, everything.actions), log)
+
+    def _tried(
+        self, log: Any, earlier: Iterable[Receipt] | None, *, at: int, hcps: list[str] | None
+    ) -> Mapping[str, int]:
+        """Exploratory choices of each HCP that count against the cap."""
+        cap = self.explore_cap
+        if cap is None:
+            return {}
+        if earlier is not None:
+            return policies.tried_of(earlier, since=cap.since(at), until=at)
+        if log is None:
+            raise ArgumentError(
+                "The model has an explore_cap, and nothing says what was tried before. Give the log=, or the "
+                "earlier= receipts (an empty list where there are none)."
+            )
+        counts: Mapping[str, int] = log.explored(at, since=cap.since(at), hcps=hcps)
+        return counts
 
     def _taken(self, one: Tables, reference: Tables, log: Any, *, at: int) -> policies.Taken | None:
         """What everybody has taken of what is scarce, by the log; by the tables where there is none."""
@@ -335,7 +379,15 @@ class NextBestAction:
         return taken_of(reference, at=at, pending=log.taken(at, since=since(capacity, at=at)))
 
     def _answered(
-        self, asked: Ask, log: Any, reference: Tables, used: Any, *, seed: int, stream: str
+        self,
+        asked: Ask,
+        log: Any,
+        reference: Tables,
+        used: Any,
+        earlier: Iterable[Receipt] | None,
+        *,
+        seed: int,
+        stream: str,
     ) -> Plan:
         """The decision that the log keeps for this question, or a new one that it keeps from now on."""
         if log is None:
@@ -345,13 +397,17 @@ class NextBestAction:
         made: list[Plan] = []
 
         def decide(draft: Any) -> Plan:
-            made.append(self._decided(asked, asked.at, draft, reference, used, seed=seed, stream=stream))
+            made.append(
+                self._decided(asked, asked.at, draft, reference, used, earlier, seed=seed, stream=stream)
+            )
             return made[-1]
 
         receipts = log.once(asked.key, decide, parameters=asked.parameters)
         if not made:  # its rules and cards belong to the moment it was decided at
             at = receipts[0].decided_at
-            made.append(self._decided(asked, at, None, reference, used, seed=seed, stream=stream))
+            made.append(
+                self._decided(asked, at, None, reference, used, earlier or (), seed=seed, stream=stream)
+            )
         return made[-1].holding(receipts)
 
     def learn(self, outcomes: Outcomes) -> NextBestAction:
@@ -483,6 +539,7 @@ class NextBestAction:
             horizon_days=self.horizon_days_,
             waivers=self.waive,
             holdout=self.holdout,
+            explore_cap=self.explore_cap,
         )
 
     def _fresh(self, outcomes: Outcomes) -> dict[bytes, Any]:
@@ -510,6 +567,8 @@ class NextBestAction:
         settings = [
             manifest[name] for name in ("policy", "holdout", "guardrails", "worth", "waive", "valid_days")
         ]
+        if self.explore_cap is not None:
+            settings.append(manifest["explore_cap"])
         self.policy_digest_ = f"{type(self.policy).__name__}#{artifact.digest(settings)[:16]}"
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -523,6 +582,7 @@ class NextBestAction:
             "scorer": {"class": type(self.scorer).__name__, **scorer},
             "policy": _described(self.policy),
             "holdout": None if self.holdout is None else self.holdout.describe(),
+            "explore_cap": None if self.explore_cap is None else self.explore_cap.describe(),
             "guardrails": [_described(rule) for rule in self.guardrails],
             "waive": list(self.waive),
             "valid_days": self.valid_days,
@@ -559,7 +619,8 @@ class NextBestAction:
             features=EngagementFeatures.from_state((manifest["features"], {})),
             scorer=scorer_class.from_state((manifest["scorer"], _under(arrays, "scorer_"))),
             policy=policy if policy is not None else policies.from_dict(manifest["policy"]),
-            holdout=_holdout(manifest.get("holdout")),
+            holdout=_part(manifest.get("holdout"), policies.Holdout),
+            explore_cap=_part(manifest.get("explore_cap"), policies.ExploreCap),
             guardrails=rules
             if rules is not None
             else [guardrails.from_dict(d) for d in manifest["guardrails"]],
@@ -650,10 +711,10 @@ def _described(part: Any) -> dict[str, Any]:
     return {"class": type(part).__name__}
 
 
-def _holdout(described: Any) -> policies.Holdout | None:
-    found = None if described is None else policies.from_dict(described)
-    if found is not None and not isinstance(found, policies.Holdout):
-        raise BundleError(f"The bundle's holdout is a {type(found).__name__}; expected a Holdout.")
+def _part(described: Any, kind: type[_Part]) -> _Part | None:
+    found: Any = None if described is None else policies.from_dict(described)
+    if found is not None and not isinstance(found, kind):
+        raise BundleError(f"The bundle holds a {type(found).__name__}; expected a {kind.__name__}.")
     return found
 
 

@@ -487,3 +487,59 @@ def test_a_rule_that_borrows_the_code_of_an_always_on_rule_does_not_replace_it()
     rules = make_model(guardrails=[Lax(), guardrails.Approved()]).rules
 
     assert [type(rule) for rule in rules] == [guardrails.Consent, Lax, guardrails.Approved]
+
+
+def test_no_hcp_is_tried_upon_more_often_than_the_cap_in_any_window(territory, tmp_path):
+    import pandas as pd
+
+    data, log = territory.engagement, nba.Log(tmp_path / "log.db")
+    model = make_model(
+        scorer=nba.SegmentBaseline(), policy=policies.EpsilonGreedy(0.6), guardrails=[],
+        explore_cap=policies.ExploreCap(2, days=5), valid_days=1,
+    ).fit(data, until=UNTIL)  # fmt: skip
+    hcps = list(data.columns("hcps")["hcp_id"][:40])
+    made = []
+
+    for day in pd.date_range(UNTIL, periods=9, tz="UTC"):
+        by_log = model.recommend(data, at=day, seed=1, log=log, hcps=hcps)
+        by_receipts = model.recommend(data, at=day, seed=1, log=Uncapped(log), hcps=hcps, earlier=made)
+        assert by_log.to_bytes() == by_receipts.to_bytes()
+        made += by_log.receipts()
+
+    tried = {hcp: [r.decided_at for r in made if r.hcp_id == hcp and r.explored] for hcp in hcps}
+    assert all(sum(at - 5 * 86_400 < t <= at for t in mine) <= 2 for mine in tried.values() for at in mine)
+    assert max(len(mine) for mine in tried.values()) > 2  # the window moves on
+    for receipt in made:
+        probs = dict(receipt.eligible)
+        assert probs[receipt.action] == receipt.selection_prob
+        assert sum(probs.values()) == pytest.approx(1.0)
+        before = sum(receipt.decided_at - 5 * 86_400 < t < receipt.decided_at for t in tried[receipt.hcp_id])
+        assert (receipt.selection_prob == 1.0 and not receipt.explored) == (before >= 2 or len(probs) == 1)
+
+
+class Uncapped:
+    """A log that is asked for what is pending and nothing else."""
+
+    def __init__(self, log):
+        self.pending = log.pending
+
+    def append(self, receipts):
+        pass
+
+
+def test_a_cap_on_exploring_needs_to_know_what_was_tried_and_is_saved_with_the_model(territory, tmp_path):
+    data = territory.engagement
+    model = make_model(scorer=nba.SegmentBaseline(), explore_cap=policies.ExploreCap(1)).fit(
+        data, until=UNTIL
+    )
+    model.save(tmp_path / "bundle")
+
+    loaded = nba.load(tmp_path / "bundle")
+
+    assert loaded.explore_cap == policies.ExploreCap(1)
+    with pytest.raises(ArgumentError, match="earlier="):
+        loaded.recommend(data, at=UNTIL, seed=1)
+    capped = loaded.recommend(data, at=UNTIL, seed=1, earlier=[])
+    free = make_model(scorer=nba.SegmentBaseline()).fit(data, until=UNTIL).recommend(data, at=UNTIL, seed=1)
+    assert [r.action for r in capped] == [r.action for r in free]
+    assert {r.policy for r in capped} != {r.policy for r in free}

@@ -1,6 +1,6 @@
 """Choosing among the eligible, with known probabilities."""
 
-from nba.policies.arms import Arm, Holdout, Split
+from nba.policies.arms import Arm, ExploreCap, Holdout, Split, tried_of
 from nba.policies.capacity import Allotted, allot, probs_at
 from nba.policies.collapse import Concentration, Spread, concentration, tries
 from nba.policies.inverse_gap import InverseGap
@@ -23,6 +23,7 @@ __all__ = [
     "Concentration",
     "ContextWeight",
     "EpsilonGreedy",
+    "ExploreCap",
     "Forgetting",
     "Greedy",
     "Holdout",
@@ -53,6 +54,7 @@ __all__ = [
     "selection_pmf",
     "settle",
     "terms_of",
+    "tried_of",
     "tries",
     "winners",
 ]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from nba.contracts import DAY, Bools, Floats, Policy, Scores
+from nba.contracts import DAY, Bools, Floats, Policy, Receipt, Scores
 from nba.errors import ArgumentError
 from nba.policies.pmf import keyed_uniforms, selection_pmf
 from nba.policies.registry import Described, number_between
-from nba.policies.simple import Uniform
+from nba.policies.simple import Greedy, Uniform
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,73 @@ class Split(Described):
     def challenged(self, hcps: Sequence[str], *, at: int) -> Bools:
         """(n,) True for the HCPs that the challenger decides for in the period of this moment."""
         return _below(hcps, at=at, share=self.share, days=self.days, seed=self.seed, stream="challenger")
+
+
+@dataclass(frozen=True)
+class ExploreCap(Described):
+    """At most so many exploratory choices of an HCP in the last days; from then on the best, surely.
+
+    An exploratory choice is one that was not of highest priority (a receipt's ``explored``), do_nothing
+    included. They are counted from the log, or from earlier receipts. Who has had its share gets the best
+    eligible action with probability 1 until the window has moved on, and that is what its receipt says.
+    A random holdout goes on, and is not counted. Capacity outranks the cap: what is scarce may still
+    have to be drawn for.
+
+    Parameters
+    ----------
+    picks : exploratory choices from which on there is no further one, 0 or more
+    days : length of the window, more than 0
+
+    Examples
+    --------
+    >>> cap = ExploreCap(1, days=30)
+    >>> cap.spent(["a", "b"], {"b": 1}).tolist()
+    [False, True]
+    """
+
+    picks: int
+    days: float = field(default=30.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        number_between(self.picks, name="picks", low=0)
+        if self.picks != int(self.picks):
+            raise ArgumentError(f"Found picks={self.picks!r}, expected a whole number. Correct it.")
+        object.__setattr__(self, "days", number_between(self.days, name="days", low=1 / DAY))
+
+    def since(self, at: int) -> int:
+        """The moment after which choices count, int seconds UTC."""
+        return at - round(self.days * DAY)
+
+    def spent(self, hcps: Sequence[str], tried: Mapping[str, int]) -> Bools:
+        """(n,) True for the HCPs that have had their share, from their counts in the window."""
+        spent: Bools = np.array([tried.get(hcp, 0) >= self.picks for hcp in hcps], dtype=np.bool_)
+        return spent
+
+
+def tried_of(receipts: Iterable[Receipt], *, since: int, until: int) -> dict[str, int]:
+    """Exploratory choices by HCP among receipts decided after ``since`` and not after ``until``."""
+    tried: dict[str, int] = {}
+    for receipt in receipts:
+        if receipt.explored and since < receipt.decided_at <= until and not is_held(receipt.holdout):
+            tried[receipt.hcp_id] = tried.get(receipt.hcp_id, 0) + 1
+    return tried
+
+
+def is_held(arm: str) -> bool:
+    """Whether an arm's name is a holdout's."""
+    return arm.startswith("holdout")
+
+
+def without_trying(arms: list[tuple[Arm, Policy]], spent: Bools | None) -> list[tuple[Arm, Policy]]:
+    """The arms, those of their HCPs who have had their share of exploring apart; a holdout stays whole."""
+    if spent is None or not spent.any():
+        return arms
+    found: list[tuple[Arm, Policy]] = []
+    for arm, kind in arms:
+        done = spent[arm.rows] & (not is_held(arm.name))
+        found.append((replace(arm, rows=arm.rows[~done]), kind))
+        found.append((replace(arm, rows=arm.rows[done]), Greedy()))
+    return [(arm, kind) for arm, kind in found if len(arm.rows)]
 
 
 def arms_of(

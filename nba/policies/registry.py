@@ -86,8 +86,8 @@ def _known() -> dict[str, Any]:
     from nba import policies
 
     kinds = (
-        policies.Budget, policies.EpsilonGreedy, policies.Forgetting, policies.Greedy, policies.Holdout,
-        policies.InverseGap, policies.Ramp, policies.Softmax, policies.Split, policies.Thompson,
-        policies.Uniform,
+        policies.Budget, policies.EpsilonGreedy, policies.ExploreCap, policies.Forgetting, policies.Greedy,
+        policies.Holdout, policies.InverseGap, policies.Ramp, policies.Softmax, policies.Split,
+        policies.Thompson, policies.Uniform,
     )  # fmt: skip
     return {kind.__name__: kind for kind in kinds}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.contracts import Bools, Choice, Floats, Ints, Pmf, Policy, Scores
-from nba.policies.arms import Holdout, arms_of, scores_of
+from nba.policies.arms import Holdout, arms_of, scores_of, without_trying
 from nba.policies.capacity import allot
 from nba.policies.limit import Limit
 from nba.policies.pmf import draw, selection_pmf
@@ -51,6 +51,7 @@ def settle(
     stream: str = "",
     holdout: Holdout | None = None,
     limits: Sequence[Limit] = (),
+    spent: Bools | None = None,
 ) -> Settled:
     """Put every HCP into its arm, price what is scarce, and draw from exactly the probabilities given back.
 
@@ -62,6 +63,7 @@ def settle(
     priorities, scores, eligible : as in :func:`selection_pmf`
     hcps, seed, at, stream : key of the draws
     holdout, limits : none where nothing is held out or scarce
+    spent : (n,) True for HCPs who get the best alone, see :class:`ExploreCap`; None is nobody
 
     Examples
     --------
@@ -74,7 +76,7 @@ def settle(
     >>> found.choice.action.tolist(), [name for name, price, kept in found.prices[0]]
     ([0, 1], ['visit'])
     """
-    arms = arms_of(policy, holdout, hcps=hcps, at=at)
+    arms = without_trying(arms_of(policy, holdout, hcps=hcps, at=at), spent)
     n = len(hcps)
     everybody = np.arange(n)
     which, arm, arm_prob = np.zeros(n, np.int64), np.full(n, "none", dtype=object), np.ones(n)

@@ -337,6 +337,26 @@ class Log:
         rows = _not_touched(rows, engagement, at=at)
         return as_pending([row for row in rows if row["valid_until"] > at or (row["sent_at"] or at) < at])
 
+    def explored(self, at: int, *, since: int, hcps: Iterable[str] | None = None) -> dict[str, int]:
+        """How many exploratory decisions each HCP got after ``since`` and until ``at``, those who got one.
+
+        Void ones do not count, nor do those of a holdout, nor those of other systems.
+        """
+        table = decisions.c
+        query = select(table.hcp_id, table.decided_at, table.decision_id).where(
+            table.explored.is_(True),
+            table.status.in_((PROPOSED, COMMITTED)),
+            table.forgotten.is_(False),
+            ~table.holdout.startswith("holdout"),
+            table.decided_at > since,
+            table.decided_at <= at,
+        )
+        rows = self._database.read(lambda it: select_of(it, query, hcps))
+        counts: dict[str, int] = {}
+        for row in rows:
+            counts[row["hcp_id"]] = counts.get(row["hcp_id"], 0) + 1
+        return counts
+
     def taken(self, at: int, *, since: int) -> Columns:
         """Decisions that take a place of what is scarce: those still to be made, and those made since.
 

@@ -22,6 +22,8 @@ class Pending(Protocol):
 
     def taken(self, at: int, *, since: int) -> Columns: ...
 
+    def explored(self, at: int, *, since: int, hcps: Iterable[str] | None = None) -> dict[str, int]: ...
+
 
 class Draft:
     """Stands for the log while a request is decided: it answers what is pending, and writes nothing yet."""
@@ -32,6 +34,10 @@ class Draft:
     def pending(self, at: int, *, hcps: Iterable[str] | None = None, engagement: Any = None) -> Columns:
         """As the log's."""
         return self._log.pending(at, hcps=hcps, engagement=engagement)
+
+    def explored(self, at: int, *, since: int, hcps: Iterable[str] | None = None) -> dict[str, int]:
+        """As the log's."""
+        return self._log.explored(at, since=since, hcps=hcps)
 
     def taken(self, at: int, *, since: int) -> Columns:
         """As the log's."""

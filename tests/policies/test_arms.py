@@ -8,7 +8,7 @@ from scipy.stats import chisquare
 
 from nba.contracts import DAY, Scores
 from nba.errors import ArgumentError
-from nba.policies import EpsilonGreedy, Greedy, Holdout, Split, Uniform, settle
+from nba.policies import EpsilonGreedy, ExploreCap, Greedy, Holdout, InverseGap, Split, Uniform, settle
 from nba.policies.arms import arms_of
 
 HCPS = [f"h{i:05d}" for i in range(20_000)]
@@ -114,3 +114,42 @@ def test_settings_that_make_no_sense_are_refused():
     ]:
         with pytest.raises(ArgumentError, match=word):
             make()
+
+
+def test_who_has_had_its_share_of_exploring_gets_the_best_and_a_random_holdout_goes_on():
+    rng = np.random.default_rng(5)
+    n, k = 400, 6
+    hcps = [f"h{i:03d}" for i in range(n)]
+    eligible = rng.random((n, k)) < 0.7
+    eligible[:, 0] = True
+    priorities = rng.random((n, k))
+    scores = Scores(np.full((n, k), -2.0), np.full((n, k), 0.3), np.full(k, 30.0), np.zeros(k, dtype=bool))
+    spent = ExploreCap(2).spent(hcps, {hcp: i % 4 for i, hcp in enumerate(hcps)})
+
+    found = settle(
+        Split(InverseGap(), Uniform(), share=0.5), priorities=priorities, scores=scores, eligible=eligible,
+        hcps=hcps, seed=1, at=2, holdout=Holdout(0.2, give="random"), spent=spent,
+    )  # fmt: skip
+
+    assert spent.tolist() == [i % 4 >= 2 for i in range(n)]
+    held = found.arm == "holdout_random"
+    best = np.argmax(np.where(eligible, priorities, -np.inf), axis=1)
+    rows = np.arange(n)
+    assert (found.pmf.probs[rows, best][spent & ~held] == 1.0).all()
+    assert not found.choice.explored[spent & ~held].any()
+    assert found.choice.explored[~spent & ~held].any()
+    even = 1 / eligible[held].sum(axis=1)
+    np.testing.assert_allclose(found.choice.selection_prob[held], even)
+    assert (found.choice.selection_prob == found.pmf.probs[rows, found.choice.action]).all()
+    free = settle(
+        Split(InverseGap(), Uniform(), share=0.5), priorities=priorities, scores=scores, eligible=eligible,
+        hcps=hcps, seed=1, at=2, holdout=Holdout(0.2, give="random"),
+    )  # fmt: skip
+    assert (free.arm == found.arm).all()
+    assert (free.pmf.probs[~spent] == found.pmf.probs[~spent]).all()
+
+
+@pytest.mark.parametrize("settings", [{"picks": -1}, {"picks": 1.5}, {"picks": 1, "days": 0}])
+def test_a_cap_that_makes_no_sense_is_refused(settings):
+    with pytest.raises(ArgumentError):
+        ExploreCap(**settings)

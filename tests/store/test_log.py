@@ -530,3 +530,17 @@ def test_what_takes_a_place_is_what_is_on_its_way_and_what_was_made_since(log, r
         "unsent": True, "sent": True, "waits": False
     }  # fmt: skip
     assert found["ts"][list(found["decision_id"]).index("sent")] == start - 100
+
+
+def test_exploratory_decisions_are_counted_by_hcp_inside_the_window(log, receipt, start):
+    tried = {"explored": True, "selection_prob": 0.1}
+    log.append([
+        receipt("a", **tried), receipt("b", decided_at=start + 5, **tried), receipt("c", hcp_id="h2"),
+        receipt("d", hcp_id="h3", holdout="holdout_random", **tried),
+        receipt("e", decided_at=start - 10, **tried), receipt("f", decided_at=start + 50, **tried),
+        receipt("g", hcp_id="h4", **tried),
+    ])  # fmt: skip
+    log.commit([receipt("g", hcp_id="h4", **tried)], recheck=lambda receipts, _: ["cap"] * len(receipts))
+
+    assert log.explored(start + 10, since=start - 10) == {"h1": 2}
+    assert log.explored(start + 10, since=start - 10, hcps=["h2"]) == {}
