@@ -169,10 +169,10 @@ def group_of(feature: Feature, audience: Audience) -> tuple[str, Visibility]:
 def _members(
     features: tuple[Feature, ...], audience: Audience
 ) -> tuple[tuple[str, Visibility, tuple[int, ...]], ...]:
-    """Each reason, who may see it, and its columns; the same for every row."""
+    """Each reason, who may see it, and its columns in the order of their names; the same for every row."""
     members: dict[tuple[str, Visibility], list[int]] = defaultdict(list)
-    for column, feature in enumerate(features):
-        members[group_of(feature, audience)].append(column)
+    for column in sorted(range(len(features)), key=lambda column: features[column].name):
+        members[group_of(features[column], audience)].append(column)
     hidden_as = _worst(features)
     return tuple(
         (group, hidden_as if group == OTHER_FACTORS else visibility, tuple(columns))
@@ -200,11 +200,13 @@ def _reason(
     if group == OTHER_FACTORS:
         return Reason(group, total, sign, "", visibility)
     agreeing = [column for column in columns if values[column] * sign > 0.0]
-    agreeing.sort(key=lambda column: (-abs(values[column]), features[column].name))
-    sentences = (
-        book.sentence(features[c], evidence.get(features[c].name), sign=sign, names=names) for c in agreeing
-    )
-    return Reason(group, total, sign, next(filter(None, sentences), ""), visibility)
+    agreeing.sort(key=values.__getitem__, reverse=sign > 0)  # stable: equals stay in the order of names
+    for feature in (features[column] for column in agreeing):
+        if feature.wording in book.templates:
+            text = book.sentence(feature, evidence.get(feature.name), sign=sign, names=names)
+            if text:
+                return Reason(group, total, sign, text, visibility)
+    return Reason(group, total, sign, "", visibility)
 
 
 def _sign(value: float) -> int:
@@ -233,12 +235,20 @@ def _checked(contributions: Contributions, row: int, audience: str) -> list[floa
     values: list[float] = contributions.values[row].tolist()
     parts = [float(contributions.base[row]), *values]
     margin = float(contributions.margin[row])
-    if not all(map(math.isfinite, (*parts, margin))):
+    gap = abs(_sum([*parts, -margin]))
+    if not math.isfinite(gap):
         raise ArgumentError(f"Contributions of row {row} are not finite; nothing can be explained from them.")
-    gap = abs(math.fsum([*parts, -margin]))
     if gap > 1e-6 * max(1.0, abs(margin)):
         raise ArgumentError(
             f"Contributions of row {row} miss the margin by {gap:.3g}; expected parts that add up to it. "
             "Pass contributions and margin of the same, calibrated model."
         )
     return values
+
+
+def _sum(parts: Sequence[float]) -> float:
+    """The exact sum; nan where there is none."""
+    try:
+        return math.fsum(parts)
+    except (OverflowError, ValueError):  # beyond all numbers, or infinities against each other
+        return math.nan

@@ -156,6 +156,25 @@ class Book:
         >>> load_book().sentence(clicked, Evidence(1), sign=+1)
         '1 approved email clicked in the last 90 days'
         """
+        asked = (
+            feature.wording, feature.visibility, feature.label, feature.key, feature.window_days, sign > 0,
+            None if evidence is None else (evidence.count, evidence.of, _whole_days(evidence)),
+            *(names or {}).items(),
+        )  # fmt: skip
+        said = self._sentences.get(asked)
+        if said is None:
+            if len(self._sentences) >= _MOST_NAMES:
+                self._sentences.clear()
+            said = self._sentences[asked] = self._said(feature, evidence, sign=sign, names=names)
+        return said
+
+    @cached_property
+    def _sentences(self) -> dict[tuple[Any, ...], str]:
+        """Sentences by all that they are made of: the same few counts come for HCP after HCP."""
+        return {}
+
+    def _said(self, feature: Feature, evidence: Evidence | None, *, sign: int, names: Forms | None) -> str:
+        """The sentence itself."""
         template = self.templates.get(feature.wording)
         if template is None or feature.visibility == "restricted":
             return ""
@@ -349,7 +368,8 @@ def _form(about: str, evidence: Evidence | None, *, is_value: bool) -> str:
     if about == "match":
         return "many" if evidence.count > 0 else "zero"
     if about == "days":
-        return "never" if evidence.days_ago is None else plural(math.floor(evidence.days_ago))
+        days = _whole_days(evidence)
+        return "never" if days is None else plural(days)
     if about == "of":
         return "" if not evidence.of else plural(max(evidence.count, 1))
     return plural(evidence.count)
@@ -361,12 +381,17 @@ def _renamed(label: str, names: Forms) -> str:
     return label
 
 
+def _whole_days(evidence: Evidence) -> int | None:
+    return None if evidence.days_ago is None else math.floor(evidence.days_ago)
+
+
 def _numbers(evidence: Evidence | None, book: Book) -> dict[str, str]:
     if evidence is None:
         return {}
     numbers = {"count": evidence.count, "of": evidence.of}
-    if evidence.days_ago is not None:
-        numbers["days"] = math.floor(evidence.days_ago)
+    days = _whole_days(evidence)
+    if days is not None:
+        numbers["days"] = days
     return {name: book.number(number) for name, number in numbers.items() if number is not None}
 
 

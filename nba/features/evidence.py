@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nba.contracts import Bools, Evidence, Floats
 from nba.features.declare import Declared
@@ -45,13 +45,19 @@ class RowEvidence(Mapping[str, Evidence]):
         self._row = row
 
     def __getitem__(self, name: str) -> Evidence:
-        spot = self._spots[name]
-        if spot.has_key[self._row]:
-            counts = [float(part[self._row, spot.column]) for part in spot.parts]
-            found = spot.measure.evidence(counts)
-            if found is not None:
-                return found
-        raise KeyError(name)
+        found: Evidence | None = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The evidence of a feature; the default where nothing of it can be counted."""
+        spot = self._spots.get(name)
+        if spot is None or not spot.has_key[self._row]:
+            return default
+        at = self._row, spot.column
+        found = spot.measure.evidence([part.item(at) for part in spot.parts])
+        return default if found is None else found
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in self._spots if self.get(name) is not None)
