@@ -455,12 +455,27 @@ class _Beside:
         self.blocks.append(block)
 
     def together(self) -> Floats:
+        if self._is_whole():
+            whole: Floats = self.blocks[0].base  # type: ignore[assignment]
+            return whole
         out: Floats = np.empty((self.n, sum(block.shape[1] for block in self.blocks)), dtype=self.dtype)
         lo = 0
         for block in self.blocks:
             out[:, lo : lo + block.shape[1]] = block
             lo += block.shape[1]
         return out
+
+
+    def _is_whole(self) -> bool:
+        """Whether the blocks stand side by side already, as the kernel wrote them."""
+        whole = self.blocks[0].base if self.blocks else None
+        if whole is None or whole.dtype != self.dtype or any(b.base is not whole for b in self.blocks):
+            return False
+        edges = np.cumsum([0, *(block.shape[1] for block in self.blocks)])
+        if whole.shape != (self.n, edges[-1]) or not whole.flags.c_contiguous:
+            return False
+        starts = [whole.ctypes.data + int(lo) * whole.itemsize for lo in edges[:-1]]
+        return [block.ctypes.data for block in self.blocks] == starts
 
 
 def _narrowed(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from nba.contracts import Columns, Strings
@@ -71,8 +72,8 @@ def places(ids: Strings, wanted: Sequence[str] | Strings) -> NDArray[np.int64]:
     if not len(ids):
         return np.full(len(wanted), -1, dtype=np.int64)
     if len(wanted) > len(ids) // 64:
-        place = {hcp: i for i, hcp in enumerate(ids)}
-        return np.fromiter((place.get(hcp, -1) for hcp in wanted), dtype=np.int64, count=len(wanted))
+        sought = pd.Index(np.asarray(wanted, dtype=object), dtype=object)
+        return np.asarray(pd.Index(ids, dtype=object).get_indexer(sought), dtype=np.int64)
     # A service asks for one HCP of a large table: no dict of all of them for that.
     sought = np.asarray(wanted, dtype=object)
     near = np.minimum(np.searchsorted(ids, sought), len(ids) - 1)

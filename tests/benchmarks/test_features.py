@@ -1,0 +1,34 @@
+"""Every engine of the race computes the same numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.features import MEASURES, PEERS, Log, columns_asked, floor_of, ours
+
+LOG = Log.random(1_500, 200, seed=5)
+
+
+def test_the_columns_asked_of_the_peers_are_those_we_declare() -> None:
+    _, features, _ = ours(LOG)
+
+    assert len(columns_asked()) == len(features.shared_features_) == 137
+    assert len(MEASURES) == 23
+
+
+@pytest.mark.parametrize(
+    "way", [way for ways in PEERS.values() for way in ways], ids=lambda way: way.__name__
+)
+def test_a_peer_gives_the_values_that_we_give(way) -> None:
+    library = way.__name__.split("_")[0]
+    pytest.importorskip(library, reason=f"{library} is not installed (dependency group bench)")
+    run, _, _ = ours(LOG, dtype="float64")
+
+    np.testing.assert_allclose(way(LOG, columns_asked()), run(), rtol=1e-10)
+
+
+def test_the_floor_writes_as_much_as_we_do() -> None:
+    run, _, _ = ours(LOG)
+
+    assert floor_of(LOG, 137)().nbytes == run().nbytes
