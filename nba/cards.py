@@ -15,6 +15,7 @@ from nba.decision import PROFILING, Known
 from nba.errors import ArgumentError
 from nba.history.facts import latest_engagements, topic_interests
 from nba.history.pressing import FRICTION_DAYS, TopicMoves, friction, pressing_topics
+from nba.history.rhythm import best_slot
 from nba.why import Why
 
 Audience: TypeAlias = Literal["rep", "hq"]
@@ -79,7 +80,10 @@ class Cards:
             content=self.content(receipt.action.content),
             topics=self._pressing(mine, population),
             friction=friction(mine, at=self.at),
-            facets=[population.next_after(last)] if population is not None else [],
+            facets=[
+                best_slot(mine, at=self.at, timezone=person.get("timezone") or ""),
+                *([population.next_after(last)] if population is not None else []),
+            ],
             recent=[self._said(mine, i, book) for i in latest],
             friction_days=FRICTION_DAYS,
             timezone=person.get("timezone") or "UTC",

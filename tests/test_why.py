@@ -152,6 +152,24 @@ def test_briefs_are_recounted_from_raw_events(plan, territory):
     assert counted > 5
 
 
+def test_a_briefs_best_slot_is_when_the_hcp_engaged_by_its_own_clock(plan, territory):
+    rows = territory.engagement.interactions
+    at = np.datetime64(UNTIL)
+    known = rows[(rows["ts"].dt.tz_convert(None) < at) & (rows["recorded_at"].dt.tz_convert(None) < at)]
+    zones = dict(territory.engagement.hcps[["hcp_id", "timezone"]].itertuples(index=False))
+    told = 0
+    for receipt in plan:
+        if slot := plan.brief(receipt.hcp_id).slot:
+            start, end = (int(clock[:2]) + int(clock[3:]) / 60 for clock in slot[:11].split("–"))
+            mine = known[(known["hcp_id"] == receipt.hcp_id) & known["engaged"]]
+            local = mine["ts"].dt.tz_convert(zones[receipt.hcp_id]).dt
+            hours = (local.hour + local.minute / 60).to_numpy()
+            # twice as many as an even day would have
+            assert ((hours - start) % 24 < (end - start) % 24).mean() > 2 * 2 / 24
+            told += 1
+    assert told > 3
+
+
 @pytest.mark.slow
 def test_reasons_are_faithful_to_what_they_name_and_stay_when_other_hcps_are_met(model, plan, territory):
     stable = assess.reason_stability(model, territory.engagement, at=UNTIL, refits=2, seed=1)
