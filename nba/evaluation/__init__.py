@@ -11,6 +11,7 @@ from nba.evaluation.intervals import (
 )
 from nba.evaluation.metrics import auc, calibration_line, log_loss, log_losses, reliability
 from nba.evaluation.offpolicy import Logged, PolicyValue, chosen_probs, ips, snips
+from nba.evaluation.qini import gains_curve, qini
 
 __all__ = [
     "Heard",
@@ -25,11 +26,13 @@ __all__ = [
     "clustered_gains",
     "clustered_mean",
     "clustered_rate",
+    "gains_curve",
     "ips",
     "log_loss",
     "log_losses",
     "message_coverage",
     "plots",
+    "qini",
     "reliability",
     "snips",
 ]

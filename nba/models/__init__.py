@@ -10,6 +10,7 @@ from nba.models.plain_trees import LightGBMPerPair
 from nba.models.recency import RecencyFrequency
 from nba.models.segment import SegmentBaseline
 from nba.models.strengths import Strengths
+from nba.models.uplift import Uplift
 from nba.models.weights import Weights
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "RecencyFrequency",
     "SegmentBaseline",
     "Strengths",
+    "Uplift",
     "Weights",
 ]

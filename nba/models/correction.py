@@ -23,6 +23,9 @@ LEAST_POSITIVES = 100
 _HELD = (10.0, 200.0)
 """A leaf needs a hundredth of all responses, between these bounds, and is shrunk by as many; on real contacts
 a twentieth of that earned its weight in autumn and lost it in the new year."""
+_TREES, _MOST_TREES = 100, 300
+_MORE_WANTED = 1.2
+"""Later rows that ask for this multiple of what trees said tell that growing stopped too early."""
 _PIECE = 8_192
 Blocks: TypeAlias = list[tuple[Ints, Floats]]
 """Blocks of requests in order of time, and their margins by a base that was fitted on earlier ones."""
@@ -39,10 +42,13 @@ class Correction:
     ----------
     forest : over shared columns, then own ones, as they come
     weights : by channel and size of pair
+    reach : standard deviation of the forest's margins, on rows that it was not grown on; as much again is
+        taken to be unsaid still, for where trees still gain they have not found all
     """
 
     forest: Forest
     weights: Weights
+    reach: float = 0.0
 
     @classmethod
     def none(cls, n_features: int) -> Correction:
@@ -76,22 +82,34 @@ class Correction:
         """
         offsets = [_offset(margin, y[rows], channel[rows]) for rows, margin in blocks]
 
-        def grown(n_blocks: int) -> Forest:
+        def grown(n_blocks: int, trees: int) -> Forest:
             rows = np.concatenate([rows for rows, _ in blocks[:n_blocks]])
             offset = np.concatenate(offsets[:n_blocks])
             keep = seen[n_blocks][rows] if n_blocks < len(blocks) else slice(None)
-            return _grown(design, y, rows=rows[keep], offset=offset[keep])
+            return _grown(design, y, rows=rows[keep], offset=offset[keep], trees=trees)
 
-        with ThreadPoolExecutor(min(n_jobs, len(blocks))) as pool:
-            *earlier, final = pool.map(grown, range(1, len(blocks) + 1))
-        evidence = [
-            Evidence(margin, _scored(forest, design, rows), y[rows], channel[rows], size_of(before[rows]))
-            for forest, (rows, margin), before in zip(earlier, blocks[1:], positives[1:], strict=True)
-        ]
-        weights = Weights.fit(evidence)
+        def weighed(trees: int) -> tuple[Forest, list[Evidence], Weights]:
+            with ThreadPoolExecutor(min(n_jobs, len(blocks))) as pool:
+                *earlier, final = pool.map(grown, range(1, len(blocks) + 1), [trees] * len(blocks))
+            evidence = [
+                Evidence(margin, _scored(forest, design, rows), y[rows], channel[rows], size_of(before[rows]))
+                for forest, (rows, margin), before in zip(earlier, blocks[1:], positives[1:], strict=True)
+            ]
+            return final, evidence, Weights.fit(evidence)
+
+        final, evidence, weights = weighed(_TREES)
+        if weights.wanted > _MORE_WANTED:
+            final, evidence, weights = weighed(_MOST_TREES)
+        last = evidence[-1]
         if not weights.any:
-            return cls(Forest.empty(len(design.features)), weights), np.zeros(len(blocks[-1][0]))
-        return cls(final, weights), evidence[-1].added * weights.each(evidence[-1].channel, evidence[-1].size)
+            return cls(Forest.empty(len(design.features)), weights), np.zeros(len(last.y))
+        return cls(final, weights, float(last.added.std())), last.added * weights.each(
+            last.channel, last.size
+        )
+
+    def unsaid(self, weight: float) -> float:
+        """Variance, in log-odds, of what a pair's correction of this weight leaves unsaid."""
+        return (weight * self.reach) ** 2
 
     def added(self, design: Design, weight: Floats, *, n_jobs: int) -> Floats:
         """(n_requests,) what to add to the base's margins; ``weight`` is (K,) of the design's pairs."""
@@ -128,7 +146,10 @@ class Correction:
         """Plain JSON and arrays."""
         plain, arrays = self.forest.to_state()
         weights, more = self.weights.to_state()
-        return {**plain, "weights": weights}, {**arrays, **{f"weights_{name}": a for name, a in more.items()}}
+        return {**plain, "weights": weights, "reach": self.reach}, {
+            **arrays,
+            **{f"weights_{name}": a for name, a in more.items()},
+        }
 
     @classmethod
     def from_state(cls, state: State) -> Correction:
@@ -137,7 +158,8 @@ class Correction:
         of_weights = {
             name.removeprefix("weights_"): a for name, a in arrays.items() if name.startswith("weights_")
         }
-        return cls(Forest.from_state(state), Weights.from_state((plain["weights"], of_weights)))
+        weights = Weights.from_state((plain["weights"], of_weights))
+        return cls(Forest.from_state(state), weights, float(plain.get("reach", 0.0)))
 
 
 def enough(y: Floats) -> bool:
@@ -151,7 +173,7 @@ def columns(design: Design, requests: Ints) -> Floats:
     return x if x.dtype.kind == "f" else x.astype(float)
 
 
-def _grown(design: Design, y: Floats, *, rows: Ints, offset: Floats) -> Forest:
+def _grown(design: Design, y: Floats, *, rows: Ints, offset: Floats, trees: int) -> Forest:
     every = -(-len(rows) // MOST_ROWS)
     rows, offset = rows[::every], np.ascontiguousarray(offset[::every])
     if not len(rows):
@@ -159,7 +181,7 @@ def _grown(design: Design, y: Floats, *, rows: Ints, offset: Floats) -> Forest:
     rarer = _rarer(y[rows])
     held = float(np.clip(rarer / 100, *_HELD))
     least = max(20, round(held * len(rows) / max(rarer, 1.0)))
-    boosting = Boosting(trees=100, leaves=8, learning_rate=0.05, least_rows=least, ridge=held)
+    boosting = Boosting(trees=trees, leaves=8, learning_rate=0.05, least_rows=least, ridge=held)
     return boosting.fit(columns(design, rows), y[rows], offset=offset)
 
 

@@ -116,8 +116,8 @@ class PairPropensity(Params):
     Notes
     -----
     With ``at``, fit and scores have the same bits in any order of rows; without, the last rows are taken for
-    the latest. ``spread`` is that of the base and the calibration line: the forest and its weight count as
-    known, so where the weight is large it is somewhat too narrow.
+    the latest. ``spread`` is that of the base and the calibration line, and where the forest earned a weight
+    as much again as it moves margins: where trees gain, they have not found all.
 
     Examples
     --------
@@ -556,9 +556,6 @@ class PairPropensity(Params):
         if kept is None or kept[0] != wanted:
             index = {action: k for k, action in enumerate(self.actions_)}
 
-            def posterior(i: int) -> Posterior:
-                return self._posterior(index.get(design.actions[i], -1), design.groups[i])
-
             weight = np.array(
                 [
                     self.weight_[index[action]]
@@ -567,6 +564,15 @@ class PairPropensity(Params):
                     for action, groups in zip(*wanted, strict=True)
                 ]
             )
+
+            def posterior(i: int) -> Posterior:
+                mean, cov, line, line_cov = self._posterior(
+                    index.get(design.actions[i], -1), design.groups[i]
+                )
+                # What trees have not found yet is unknown whatever the columns say, as the shift is.
+                unsaid = line[1] ** 2 * self.correction_.unsaid(weight[i])
+                return mean, cov, line, line_cov + np.diag([unsaid, 0.0])
+
             kept = wanted, Prepared.of(weight, self.base_.n_columns, posterior)
             self._prepared_for = kept
         return kept[1]

@@ -59,6 +59,8 @@ class Weights:
     sizes : (4,) weights by size for channels never met
     groups : (n_channels, 4) weights by channel and size
     positives : (n_channels, 4) responses that the weights were earned on
+    wanted : what later rows would multiply all margins of the trees by, not held to 1; 0 where nothing was
+        earned
 
     Examples
     --------
@@ -72,6 +74,7 @@ class Weights:
     sizes: Floats
     groups: Floats
     positives: Floats
+    wanted: float = 0.0
 
     @classmethod
     def none(cls) -> Weights:
@@ -108,6 +111,7 @@ class Weights:
             sizes,
             groups,
             positives,
+            float(pooled) if earned else 0.0,
         )
 
     @property
@@ -149,7 +153,12 @@ class Weights:
 
     def to_state(self) -> State:
         """Plain JSON and arrays."""
-        plain = {"pooled": self.pooled, "evidence": self.evidence, "channels": list(self.channels)}
+        plain = {
+            "pooled": self.pooled,
+            "evidence": self.evidence,
+            "channels": list(self.channels),
+            "wanted": self.wanted,
+        }
         return plain, {name: getattr(self, name) for name in ("sizes", "groups", "positives")}
 
     @classmethod
@@ -163,6 +172,7 @@ class Weights:
             a["sizes"],
             a["groups"],
             a["positives"],
+            float(plain.get("wanted", 0.0)),
         )
 
 
