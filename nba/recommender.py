@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,9 @@ from nba.policies.worth import TERMS, ContextWeight, Worth
 from nba.tables import Engagement, as_moment, candidates, check_table, table_of
 from nba.taken import since, taken_of
 from nba.why import Why
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ALWAYS_ON = {"consent": guardrails.Consent, "approved": guardrails.Approved}
 """Guardrails that stand in every model unless they are waived by name."""
@@ -445,6 +448,26 @@ class NextBestAction:
         self.learned_ |= {key: float(outcome.reward or 0.0) for key, outcome in fresh.items()}
         self._seal()
         return self
+
+    def propensities(
+        self, data: Engagement, *, at: Any, hcps: Sequence[str] | None = None, chunk: int = 2_000
+    ) -> pd.DataFrame:
+        """How likely each HCP responds to each action, as of a moment; no rule is asked, nothing is drawn.
+
+        Returns
+        -------
+        one row an HCP, one column an action (channel, content_id); NaN where channel, country or language
+        rule it out. For triggers, see ``nba.policies.Threshold.states``.
+        """
+        import pandas as pd
+
+        self._check_fitted()
+        everyone = candidates(data, as_moment(at), valid_days=self.valid_days, hcps=hcps)
+        known, decider = Known.of(data, self.features), self._decider()
+        parts = [decider.score(known, piece).propensity[:, 1:] for piece in _chunks(everyone, chunk)]
+        found = np.where(everyone.allowed[:, 1:], np.concatenate(parts), np.nan)
+        columns = pd.MultiIndex.from_tuples(everyone.actions[1:], names=["channel", "content_id"])
+        return pd.DataFrame(found, index=pd.Index(everyone.hcps, name="hcp_id"), columns=columns)
 
     def design(self, known: Known, labels: Labels) -> Design:
         """Feature rows of labels, as of each label's moment; without profiles where HCPs object to them."""

@@ -8,6 +8,7 @@ from nba.guardrails.consent import Consent
 from nba.guardrails.contact import FrequencyCap, MinimumGap
 from nba.guardrails.funnel import Funnel, Step, add_up, check_all, facts_of, funnel
 from nba.guardrails.hours import QuietHours
+from nba.guardrails.in_state import InState
 from nba.guardrails.label import OnLabel
 from nba.guardrails.paused import Paused
 from nba.guardrails.registry import from_dict
@@ -23,6 +24,7 @@ __all__ = [
     "EducationalFloor",
     "FrequencyCap",
     "Funnel",
+    "InState",
     "MinimumGap",
     "OnLabel",
     "OneProductADay",
