@@ -87,11 +87,15 @@ class NaiveBayesPerPair(Params):
         above = 1.0 / (1.0 + np.exp(-rates.level))
         self.edges_ = tuple(equal_edges(x, self.bins) for x in _by_feature(design))
         hits, misses = self._counts(design, y)
-        self.lifts_ = self._lifts(hits, misses, above)
+        # Where a pair's rows share a bin, the bin is the pair: it says nothing, and less one row, that row.
+        says = ((hits + misses > 0).sum(axis=2) > 1)[:, :, None]
+        self.lifts_ = says * self._lifts(hits, misses, above)
         # A row's own outcome stands in its bins' counts: taken out, or the line would trust noise.
-        left_out = np.stack(
-            [self._lifts(hits, _less_one(misses), above), self._lifts(_less_one(hits), misses, above)]
+        without_miss, without_hit = (
+            self._lifts(hits, _less_one(misses), above),
+            self._lifts(_less_one(hits), misses, above),
         )
+        left_out = says * np.stack([without_miss, without_hit])
         self.lines_ = self._lines(design, y, left_out)
         return self
 

@@ -119,6 +119,46 @@ def test_a_tiny_case_agrees_with_an_integral_over_a_grid():
     assert np.sqrt(model.cov[0, 0, 0]) == pytest.approx(spread, rel=0.05)
 
 
+def test_a_small_case_agrees_with_two_hundred_thousand_weighted_draws_of_the_exact_posterior():
+    """Importance sampling: no Gaussian is taken for the posterior, only for where draws come from."""
+    strengths = Strengths({**Strengths.usual().values, "global": (1.0, 10.0, 4.0)})
+    groups = (("channel=a",), ("channel=a",), ("channel=b",))
+    kinds = KINDS[:2]
+    found = draw(pairs=groups, rows=120, d=2, seed=4)
+
+    model = fitted(found, groups=groups, kinds=kinds, strengths=strengths)
+
+    def variance(level):
+        return np.diag([1 / strengths.values[level][kind] for kind in kinds])
+
+    same = np.array([[a == b for b in groups] for a in groups]).astype(float)
+    prior = np.kron(np.ones((3, 3)), variance("global")) + np.kron(same, variance("channel"))
+    prior += np.kron(np.eye(3), variance("pair"))
+    precision, center = np.linalg.inv(prior), np.tile([-1.0, 0.0], 3)
+    mode = model.coef.reshape(-1)
+    curvature = precision.copy()
+    for k, (z, _) in enumerate(found):
+        p = 1 / (1 + np.exp(-z @ mode[2 * k : 2 * k + 2]))
+        curvature[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] += (z * (p * (1 - p))[:, None]).T @ z
+    rng = np.random.default_rng(0)
+    root = np.linalg.cholesky(np.linalg.inv(curvature))
+    raw = rng.standard_t(6, size=(200_000, 6))
+    theta = mode + raw @ root.T
+    log = -0.5 * np.einsum("ij,jk,ik->i", theta - center, precision, theta - center)
+    for k, (z, y) in enumerate(found):
+        eta = theta[:, 2 * k : 2 * k + 2] @ z.T
+        log += (y * eta - np.logaddexp(0, eta)).sum(axis=1)
+    log += (7 / 2 * np.log1p(raw**2 / 6)).sum(axis=1)
+    weight = np.exp(log - log.max())
+    weight /= weight.sum()
+    mean = weight @ theta
+    spread = np.sqrt(weight @ (theta - mean) ** 2)
+    assert 1 / (weight**2).sum() > 20_000  # effective draws
+    assert np.abs(mode - mean).max() < 0.15 * spread.min()
+    laplace = np.sqrt(np.array([np.diag(cov) for cov in model.cov]).reshape(-1))
+    assert_allclose(laplace, spread, rtol=0.06)
+
+
 def test_pairs_that_are_alike_are_held_tighter_than_pairs_that_differ():
     groups = tuple((f"channel={'ab'[k % 2]}",) for k in range(16))
     strength = {}

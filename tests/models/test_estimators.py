@@ -189,3 +189,55 @@ def test_no_request_has_no_score(model, made, take):
     margin, spread = clone(model).fit(made.design, made.y).score(take(made.design, np.arange(0)))
 
     assert margin.shape == spread.shape == (0,)
+
+
+def test_the_order_of_rows_moves_rounding_at_most(model, made):
+    design = made.design
+    at = np.random.default_rng(0).integers(0, 50, len(made.y)) * 86_400
+    order = np.random.default_rng(1).permutation(len(made.y))
+    order = order[np.argsort(design.row[order], kind="stable")]
+    moved = replace(design, row=design.row[order], pair=design.pair[order], own=design.own[order])
+
+    one = clone(model).fit(design, made.y, at=at)
+    other = clone(model).fit(moved, made.y[order], at=at[order])
+
+    if isinstance(model, LightGBMPerPair):  # LightGBM bins and sums rows as they come
+        assert np.corrcoef(one.score(design)[0], other.score(design)[0])[0, 1] > 0.99
+    else:
+        assert_allclose(one.score(design)[0], other.score(design)[0], atol=1e-9)
+
+
+def test_a_constant_column_changes_nothing(model, made):
+    design = made.design
+    more = replace(
+        design,
+        shared=np.hstack([design.shared, np.full((len(design.shared), 1), 3.0)]),
+        shared_features=(*design.shared_features, Feature("always", "always", unit="count")),
+    )
+
+    plain, wider = clone(model).fit(design, made.y), clone(model).fit(more, made.y)
+
+    assert_allclose(wider.score(more)[0], plain.score(design)[0], atol=1e-9)
+
+
+def test_missing_values_are_welcome_and_told_apart_from_known_ones(model, made):
+    shared = made.design.shared.copy()
+    shared[np.random.default_rng(2).random(shared.shape) < 0.2] = np.nan
+    shared[:, 1] = np.nan
+    holed = replace(made.design, shared=shared)
+
+    fitted = clone(model).fit(holed, made.y)
+
+    assert np.isfinite(fitted.score(holed)[0]).all()
+    nothing = replace(holed, shared=np.full_like(shared, np.nan), own=np.full_like(holed.own, np.nan))
+    assert np.isfinite(fitted.score(nothing)[0]).all()
+
+
+def test_infinite_values_are_refused(model, made):
+    shared = made.design.shared.copy()
+    shared[3, 0] = np.inf
+
+    if isinstance(model, SegmentBaseline):
+        pytest.skip("segments read flags alone: what is no flag is not looked at")
+    with pytest.raises(ArgumentError, match="infinite"):
+        clone(model).fit(replace(made.design, shared=shared), made.y)
