@@ -108,7 +108,7 @@ def cards_of_a_territory(*, seed: int, quick: bool) -> dict[str, Any]:
     model = nba.NextBestAction(policy=policies.Greedy()).fit(data, until=until)
     plan = model.recommend(data, at=until, seed=seed)
     acting = [receipt for receipt in plan if receipt.action.content]
-    parts = plan.cards.why.parts(plan.receipts()).contributions  # type: ignore[union-attr]
+    parts, _ = plan.contributions()
     groups = plan.points(audience="hq")
     gap = np.abs(parts.base + parts.values.sum(axis=1) - parts.margin).max()
     moved = 1 / (1 + np.exp(-parts.margin)) - 1 / (1 + np.exp(-parts.base))
@@ -135,17 +135,16 @@ def cards_of_a_territory(*, seed: int, quick: bool) -> dict[str, Any]:
 
 def one_by_one(plan: Any, acting: Any, *, n: int) -> list[float]:
     """CPU milliseconds from one decision's contributions to its worded reasons, its card and its HTML."""
-    parts = plan.cards.why.parts(acting[:n])
-    place = {receipt.hcp_id: i for i, receipt in enumerate(parts.receipts)}
+    asked = acting[:n]
+    parts, _, evidence = plan.cards.why.of([(r.hcp_id, r.action) for r in asked], at=plan.at)
 
-    def explained(receipt: Any) -> None:
-        i = place[receipt.hcp_id]
-        explain.reasons(parts.contributions, i, evidence=parts.evidence[i], audience="hq")
-        plan[receipt.hcp_id].to_html()
+    def explained(i: int) -> None:
+        explain.reasons(parts, i, evidence=evidence[i], audience="hq")
+        plan[asked[i].hcp_id].to_html()
 
-    for receipt in parts.receipts[:20]:
-        explained(receipt)
-    return [_ms(lambda receipt=receipt: explained(receipt)) for receipt in parts.receipts]
+    for i in range(min(20, len(asked))):
+        explained(i)
+    return [_ms(lambda i=i: explained(i)) for i in range(len(asked))]
 
 
 def whole_path(model: Any, data: Any, acting: Any, *, until: str, n: int) -> list[float]:

@@ -11,11 +11,12 @@ import numpy as np
 
 from nba import explain
 from nba.contracts import DO_NOTHING, Action, Columns, Facet, Receipt
-from nba.decision import PROFILING, Known
+from nba.decision import Known
 from nba.errors import ArgumentError
 from nba.history.facts import latest_engagements, topic_interests
 from nba.history.pressing import FRICTION_DAYS, TopicMoves, friction, pressing_topics
 from nba.history.rhythm import best_slot
+from nba.receipts import PROFILING, Receipts
 from nba.why import Why
 
 Audience: TypeAlias = Literal["rep", "hq"]
@@ -32,22 +33,22 @@ class Cards:
     at : int seconds UTC; nothing known at or after it is read
     known, why : what the plan was made from
     references : usual response rate by channel
-    considered : what else was considered, by HCP
+    receipts : the plan's decisions
     """
 
     at: int
     known: Known
     why: Why | None
     references: Mapping[str, float]
-    considered: Mapping[str, tuple[explain.Considered, ...]]
+    receipts: Receipts
 
     def card(
         self, receipt: Receipt, *, audience: Audience = "rep", language: str = "en", contrast: bool = False
     ) -> explain.RepCard:
         """The card of one decision."""
         book = explain.load_book(language)
-        if self.why is not None and receipt.action != DO_NOTHING and receipt.book != book.digest:
-            receipt = self.why.reworded(receipt, book=book)
+        if receipt.action != DO_NOTHING and receipt.book != book.digest:
+            receipt = self.receipts.reworded(receipt.hcp_id, book=book)
         compared = self.why.contrast(receipt, book=book) if contrast and self.why is not None else None
         mine, person = self._history(receipt), self._person(receipt.hcp_id)
         interests = topic_interests(self._topics, mine, at=self.at)
@@ -58,7 +59,7 @@ class Cards:
             hcp={"specialty": person.get("specialty", "")},
             interests=[(facet.name.replace("_", " "), int(facet.n)) for facet in interests],
             recent=[self._said(mine, i, book) for i in latest_engagements(mine, at=self.at)],
-            also_considered=self.considered.get(receipt.hcp_id),
+            also_considered=self.receipts.considered(receipt.hcp_id),
             contrast=compared,
             dismiss_reasons=_dismiss_reasons(),
             timezone=person.get("timezone") or "UTC",

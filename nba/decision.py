@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nba import artifact, explain, guardrails, policies
+from nba import artifact, guardrails, policies
 from nba.contracts import (
-    Action,
     Bools,
     Candidates,
     Choice,
@@ -22,22 +21,16 @@ from nba.contracts import (
     Guardrail,
     Ints,
     Policy,
-    Reason,
-    Receipt,
     Scores,
     Strings,
     Tables,
     Term,
-    Verdict,
 )
 from nba.features import EngagementFeatures, Events, Seen
 from nba.policies.worth import Worth
+from nba.receipts import Drawn, Explained, Stamp
 from nba.tables import consent_of, table_of
-from nba.tables.kept import kept
 from nba.tables.objections import objects_to_profiling
-
-PROFILING = "profiling"
-"""Among the facts of a receipt: this HCP objects to profiling, so nothing of the kind was read."""
 
 BESIDE = ("labels", "reps", "states", "values")
 """Tables beside the needed ones that rules and values read."""
@@ -164,15 +157,15 @@ class Decider:
         self, known: Known, candidates: Candidates, *, pending: Columns | None, seed: int, stream: str,
         taken: policies.Taken | None = None, used: Columns | None = None,
         tried: Mapping[str, int] | None = None,
-    ) -> Decided:  # fmt: skip
-        """Score, mask, pmf, draw, explain: one receipt an HCP, in the candidates' order.
+    ) -> Drawn:  # fmt: skip
+        """Score, mask, pmf, draw, explain: one decision an HCP, in the candidates' order.
 
         Of what is scarce, ``taken`` (touches) or ``used`` (a table) is gone already; ``tried`` counts each
         HCP's exploratory choices against the cap on them.
         """
         artifact.digest([seed, stream])  # what cannot stand in a receipt is refused before the work
         seen = self._seen(known, candidates)
-        scores = self._scores(seen.design, candidates)
+        scores = self._scores(seen.design, candidates, spreads=policies.reads_spread(self.policy))
         context = known.context(candidates, pending)
         verdicts = guardrails.check_all(self.rules, candidates=candidates, context=context)
         funnel = guardrails.funnel(candidates, verdicts)
@@ -187,18 +180,23 @@ class Decider:
             holdout=self.holdout, limits=self._limits(known, candidates, context, taken, used),
             spent=None if cap is None else cap.spent(list(candidates.hcps), tried or {}),
         )  # fmt: skip
-        choice = settled.choice
-        drawn = _Drawn(
-            candidates, _documents(context.content), scores, propensity, _Lefts(funnel, candidates.actions),
-            verdicts, terms, priorities, settled, seed, stream, seen.hidden,
-        )  # fmt: skip
-        explained = self._explain(known, candidates, choice, seen)
-        drafts = [self._receipt(drawn, i, *explained[i]) for i in range(len(candidates.hcps))]
-        place = {action: k for k, action in enumerate(candidates.actions)}
-        considered = {
-            receipt.hcp_id: _considered(receipt, i, place, verdicts) for i, receipt in enumerate(drafts)
-        }
-        return Decided(tuple(drafts), funnel, considered, policies.Spread.of(settled.pmf))
+        chosen = np.arange(shape[0]), settled.choice.action
+        return Drawn(
+            candidates,
+            known.tables,
+            funnel,
+            verdicts,
+            propensity=propensity[chosen],
+            priority=priorities[chosen],
+            n=scores.n[chosen[1]],
+            prior_only=scores.prior_only[chosen[1]],
+            terms={term.name: np.broadcast_to(term.factor, shape)[chosen] for term in terms},
+            rest=priorities[:, 0].copy(),
+            settled=settled,
+            explained=self._explained(candidates, settled.choice, seen),
+            hidden=seen.hidden,
+            stamp=Stamp(self.policy_digest, self.model_digest, self.horizon_days, self.waivers, seed, stream),
+        )
 
     def _limits(
         self, known: Known, candidates: Candidates, context: Context, taken: policies.Taken | None,
@@ -217,13 +215,17 @@ class Decider:
 
     def score(self, known: Known, candidates: Candidates) -> Scores:
         """Scores of every allowed candidate; -inf where channel, country or language rule it out."""
-        return self._scores(self._seen(known, candidates).design, candidates)
+        return self._scores(self._seen(known, candidates).design, candidates, spreads=True)
 
-    def _scores(self, design: Design, candidates: Candidates) -> Scores:
+    def _scores(self, design: Design, candidates: Candidates, *, spreads: bool) -> Scores:
+        """Spreads cost most of scoring; without them they are NaN."""
         shape = candidates.allowed.shape
-        margin, spread = np.full(shape, -np.inf), np.zeros(shape)
         at = design.row, design.pair + 1
-        margin[at], spread[at] = self.scorer.score(design)
+        margin, spread = np.full(shape, -np.inf), np.zeros(shape)
+        if spreads or not hasattr(self.scorer, "margin"):
+            margin[at], spread[at] = self.scorer.score(design)
+        else:
+            margin[at], spread[at] = self.scorer.margin(design), np.nan
         n, prior_only = self.scorer.support(design)
         return Scores(margin, spread, np.concatenate([[0.0], n]), np.concatenate([[False], prior_only]))
 
@@ -242,78 +244,21 @@ class Decider:
             profiled=known.profiled(candidates.hcps, at),
         )
 
-    def _explain(
-        self, known: Known, candidates: Candidates, choice: Choice, seen: Seen
-    ) -> list[tuple[tuple[Reason, ...], str]]:
-        """Reasons and the digest of the features of every chosen action; none for do_nothing."""
+    def _explained(self, candidates: Candidates, choice: Choice, seen: Seen) -> Explained:
+        """Exact parts of every chosen action; do_nothing has none."""
         acts = np.flatnonzero(choice.action > 0)
-        explained: list[tuple[tuple[Reason, ...], str]] = [((), "")] * len(choice.action)
-        if not len(acts):
-            return explained
+        place = np.full(len(choice.action), -1, dtype=np.int64)
+        place[acts] = np.arange(len(acts))
         before = np.cumsum(candidates.allowed[:, 1:]).reshape(len(candidates.hcps), -1) - 1
         requests = before[acts, choice.action[acts] - 1]
-        design, evidence = seen.only(requests), seen.evidence(requests)
-        parts = self.scorer.contributions(design)
-        labels = Names.of(known.tables, book=explain.load_book())
-        for j, i in enumerate(acts):
-            action = candidates.actions[choice.action[i]]
-            reasons = explain.reasons(
-                parts, j, evidence=evidence[j], audience="hq", names=labels.names(action)
-            )
-            explained[i] = reasons, artifact.digest([design.shared[j], design.own[j]])
-        return explained
-
-    def _receipt(self, drawn: _Drawn, i: int, reasons: tuple[Reason, ...], features_digest: str) -> Receipt:
-        candidates, scores, choice = drawn.candidates, drawn.scores, drawn.settled.choice
-        settled = drawn.settled
-        k = int(choice.action[i])
-        action = candidates.actions[k]
-        document = drawn.documents.get(action.content, ("", ""))
-        left = drawn.lefts.of(i)
-        hidden = drawn.hidden is not None and bool(drawn.hidden[i])
-        facts = guardrails.facts_of(drawn.verdicts, row=i, action=k)
-        receipt = Receipt(
-            decision_id="",
-            batch_id="",
-            hcp_id=str(candidates.hcps[i]),
-            decided_at=candidates.at,
-            valid_until=candidates.valid_until,
-            action=action,
-            document_number=document[0],
-            version=document[1],
-            propensity=float(drawn.propensity[i, k]) if k else None,
-            spread=float(scores.spread[i, k]) if k else None,
-            n=float(scores.n[k]),
-            prior_only=bool(scores.prior_only[k]) or (hidden and k > 0),
-            terms=policies.terms_of(
-                drawn.terms,
-                shape=settled.pmf.probs.shape,
-                row=i,
-                action=k,
-                do_nothing_value=float(drawn.priorities[i, 0]),
-            ),
-            priority=float(drawn.priorities[i, k]),
-            selection_prob=float(choice.selection_prob[i]),
-            explored=bool(choice.explored[i]),
-            draw=float(choice.draw[i]),
-            eligible=tuple(zip(left.actions, settled.pmf.probs[i, left.places].tolist(), strict=True)),
-            removed=left.removed,
-            facts=facts | {PROFILING: {"objected": True}} if hidden else facts,
-            reasons=reasons,
-            holdout=str(settled.arm[i]),
-            policy=self.policy_digest,
-            model_digest=self.model_digest,
-            features_digest=features_digest,
-            horizon_days=self.horizon_days,
-            seed=drawn.seed,
-            stream=drawn.stream,
-            waivers=self.waivers,
-            book=explain.load_book().digest,
-            arm_prob=float(settled.arm_prob[i]),
-            group=str(settled.group[i]),
-            prices=settled.prices[i],
+        design = seen.only(requests)
+        return Explained(
+            place,
+            self.scorer.contributions(design),
+            self.scorer.score(design)[1],
+            design,
+            seen.evidence(requests),
         )
-        return stamped(receipt, decision_id=decision_id(receipt))
 
 
 def _slope(terms: Sequence[Term], shape: tuple[int, int]) -> Floats:
@@ -324,132 +269,3 @@ def _slope(terms: Sequence[Term], shape: tuple[int, int]) -> Floats:
             slope *= term.factor
     slope[:, 0] = 0.0
     return slope
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """A chunk of HCPs once their actions are drawn: everything that receipts are written from."""
-
-    candidates: Candidates
-    documents: Mapping[str, tuple[str, str]]
-    scores: Scores
-    propensity: Floats
-    lefts: _Lefts
-    verdicts: Sequence[Verdict]
-    terms: Sequence[Term]
-    priorities: Floats
-    settled: policies.Settled
-    seed: int
-    stream: str
-    hidden: Bools | None
-
-
-class _Left(NamedTuple):
-    """What the rules left of an HCP's actions, and what they removed."""
-
-    places: Ints
-    actions: tuple[Action, ...]
-    removed: tuple[tuple[Action, str], ...]
-
-
-class _Lefts:
-    """What was left of each HCP's actions: rules leave few patterns, and HCPs share them."""
-
-    def __init__(self, funnel: guardrails.Funnel, actions: tuple[Action, ...]) -> None:
-        self._funnel, self._actions = funnel, actions
-        self._met: dict[bytes, _Left] = {}
-
-    def of(self, row: int) -> _Left:
-        """The pattern of one HCP."""
-        key = self._funnel.step[row].tobytes()
-        if key not in self._met:
-            places = np.flatnonzero(self._funnel.eligible[row])
-            self._met[key] = _Left(
-                places,
-                tuple(self._actions[k] for k in places.tolist()),
-                tuple((self._actions[k], reason) for k, reason in self._funnel.removed(row)),
-            )
-        return self._met[key]
-
-
-@dataclass(frozen=True)
-class Decided:
-    """Receipts of a chunk of HCPs, what was ruled out, and what else was considered."""
-
-    receipts: tuple[Receipt, ...]
-    funnel: guardrails.Funnel
-    considered: dict[str, tuple[explain.Considered, ...]]
-    spread: policies.Spread
-
-
-def stamped(receipt: Receipt, **values: Any) -> Receipt:
-    """As ``dataclasses.replace``, at a tenth of its cost: every receipt of a batch is stamped twice."""
-    made = object.__new__(Receipt)
-    made.__dict__.update(receipt.__dict__, **values)
-    return made
-
-
-def decision_id(receipt: Receipt) -> str:
-    """The content hash that names a decision: who, when, what, from which pmf, under which model and policy.
-
-    The batch is not part of it: an HCP decided alone and in a batch is the same decision.
-    """
-    return artifact.plain_digest(
-        [
-            receipt.hcp_id, receipt.decided_at, receipt.valid_until, receipt.action, receipt.seed,
-            receipt.stream, receipt.model_digest, receipt.policy, receipt.features_digest,
-            receipt.eligible, receipt.waivers,
-        ]
-    )[:32]  # fmt: skip
-
-
-def batch_id(receipts: Sequence[Receipt]) -> str:
-    """The hash of a batch's decision ids."""
-    return artifact.digest([receipt.decision_id for receipt in receipts])[:16]
-
-
-@dataclass(frozen=True)
-class Names:
-    """What channels and topics are called in sentences of a book."""
-
-    topic: dict[str, str]
-    book: explain.Book
-
-    @classmethod
-    def of(cls, tables: Tables, *, book: explain.Book) -> Names:
-        """The names that the tables and the book give."""
-        content = tables.columns("content")
-        return cls(dict(zip(content["content_id"], content["topic"], strict=True)), book)
-
-    def names(self, action: Action) -> dict[str, str]:
-        """What words of labels stand for where the action is meant: "this channel", "this topic"."""
-        names = {"this channel": explain.channel_name(action.channel, book=self.book)}
-        topic = self.topic.get(action.content, "")
-        return names | ({"this topic": topic.replace("_", " ")} if topic else {})
-
-
-def _considered(
-    receipt: Receipt, row: int, place: Mapping[Action, int], verdicts: Sequence[Verdict]
-) -> tuple[explain.Considered, ...]:
-    """What stood against the alternatives, with the removing rule's facts."""
-    found = []
-    for other in explain.alternatives(receipt):
-        removed = (a for a, code in receipt.removed if a.channel == other.channel and code == other.code)
-        first = next(removed, None)
-        rule = next((v for v in verdicts if first is not None and other.code in v.reasons), None)
-        facts = rule.fact(row, place[first]) if rule and first is not None else {}
-        found.append(explain.Considered(other.channel, other.code, facts))
-    return tuple(found)
-
-
-def _documents(content: Columns) -> dict[str, tuple[str, str]]:
-    """Each content's document number and version."""
-    return _documents_of(content["content_id"], content["document_number"], content["version"])
-
-
-@kept
-def _documents_of(ids: Strings, numbers: Strings, versions: Strings) -> dict[str, tuple[str, str]]:
-    documents: dict[str, tuple[str, str]] = {}
-    for key, number, version in zip(ids, numbers, versions, strict=True):
-        documents.setdefault(key, (str(number), str(version)))
-    return documents

@@ -13,11 +13,22 @@ import numpy as np
 from nba import artifact, evaluation, explain, guardrails, policies
 from nba.cards import Audience, Cards
 from nba.changes import PlanDiff, diff
-from nba.contracts import DO_NOTHING, FOREVER, Action, Candidates, Columns, Guardrail, Receipt
-from nba.decision import Known, batch_id, stamped
-from nba.errors import ArgumentError, UnknownHCPError
+from nba.contracts import (
+    DO_NOTHING,
+    FOREVER,
+    Action,
+    Candidates,
+    Columns,
+    Contributions,
+    Floats,
+    Guardrail,
+    Receipt,
+)
+from nba.decision import Known
+from nba.errors import ArgumentError
 from nba.messages import coverage_of
 from nba.ranking import Ranked, Ranking, optionality
+from nba.receipts import Receipts
 from nba.tables import as_moment, check_table, rows_from_records
 from nba.tables.objections import profiling_objections
 from nba.why import Why
@@ -36,50 +47,32 @@ class Plan:
     Attributes
     ----------
     at : int seconds UTC
-    batch : the hash of its decisions
     references : usual response rate by channel, for the card's comparison
-    concentration : how widely its probability is spread over actions and content
     """
 
     at: int
-    batch: str
     references: Mapping[str, float]
-    _receipts: tuple[Receipt, ...]
-    _funnels: tuple[guardrails.Funnel, ...]
-    _considered: Mapping[str, tuple[explain.Considered, ...]]
+    _receipts: Receipts
     _known: Known = field(repr=False)
     _rules: tuple[Guardrail, ...] = field(repr=False)
-    _row: Mapping[str, int] = field(repr=False)
     _why: Why | None = field(default=None, repr=False)
-    concentration: policies.Concentration | None = field(default=None, repr=False)
 
-    @classmethod
-    def of(
-        cls,
-        receipts: Sequence[Receipt],
-        *,
-        at: int,
-        funnels: Sequence[guardrails.Funnel],
-        considered: Mapping[str, tuple[explain.Considered, ...]],
-        known: Known,
-        rules: tuple[Guardrail, ...],
-        references: Mapping[str, float],
-        why: Why | None = None,
-        concentration: policies.Concentration | None = None,
-    ) -> Plan:
-        """Put receipts together under one batch id."""
-        batch = batch_id(receipts)
-        batched = tuple(stamped(receipt, batch_id=batch) for receipt in receipts)
-        row = {receipt.hcp_id: i for i, receipt in enumerate(batched)}
-        return cls(
-            at, batch, references, batched, tuple(funnels), considered, known, rules, row, why, concentration
-        )
+    @property
+    def batch(self) -> str:
+        """The hash that names its decisions together."""
+        return self._receipts.batch
+
+    @cached_property
+    def concentration(self) -> policies.Concentration | None:
+        """How widely its probability is spread over actions and content."""
+        parts = self._receipts.parts
+        spread = policies.Spread.together([policies.Spread.of(part.settled.pmf) for part in parts])
+        return spread.concentration(parts[0].candidates.actions) if parts else None
 
     def holding(self, receipts: Sequence[Receipt]) -> Plan:
         """The same plan around receipts of the same HCPs that were handed out before."""
-        row = {receipt.hcp_id: i for i, receipt in enumerate(receipts)}
         at = receipts[0].decided_at if receipts else self.at
-        return replace(self, at=at, batch=batch_id(receipts), _receipts=tuple(receipts), _row=row)
+        return replace(self, at=at, _receipts=replace(self._receipts, earlier=tuple(receipts)))
 
     def __len__(self) -> int:
         return len(self._receipts)
@@ -92,12 +85,10 @@ class Plan:
 
     def receipt(self, hcp_id: str) -> Receipt:
         """The receipt of one HCP's decision."""
-        if hcp_id not in self._row:
-            raise UnknownHCPError(f"The plan has {len(self)} HCPs, and this one is not among them.")
-        return self._receipts[self._row[hcp_id]]
+        return self._receipts.of(hcp_id)
 
-    def receipts(self) -> tuple[Receipt, ...]:
-        """All receipts, sorted by HCP."""
+    def receipts(self) -> Sequence[Receipt]:
+        """All receipts, sorted by HCP; each is written when it is first read."""
         return self._receipts
 
     def card(
@@ -158,14 +149,21 @@ class Plan:
 
     def points(self, *, audience: Audience = "rep") -> explain.Grouped:
         """The reasons of all decisions that act, in log-odds and percentage points, a row each by HCP."""
-        parts = self._asked_why().parts(self._receipts)
-        return explain.grouped(parts.contributions, audience=audience)
+        return explain.grouped(self.contributions()[0], audience=audience)
+
+    def contributions(self, hcp_id: str | None = None) -> tuple[Contributions, Floats]:
+        """Exact parts of the margins of all decisions that act, or of one HCP's, and what was read.
+
+        Returns
+        -------
+        contributions : log-odds, a row a decision, in the HCPs' order; of features no rep may see as well
+        values : (m, n_features) of the features
+        """
+        return self._receipts.explained(hcp_id)
 
     def to_shap(self, hcp_id: str | None = None, *, audience: Audience = "rep") -> Any:
         """Exact contributions as a ``shap.Explanation``, of one HCP's decision or of all that act."""
-        chosen = self._receipts if hcp_id is None else (self.receipt(hcp_id),)
-        parts = self._asked_why().parts(chosen)
-        return explain.to_shap(parts.contributions, parts.rows, audience=audience)
+        return explain.to_shap(*self.contributions(hcp_id), audience=audience)
 
     def export(self, form: Literal["veeva", "salesforce", "journey"]) -> dict[str, list[dict[str, Any]]]:
         """Rows for a CRM or a journey tool, by table; ``explain.to_csv`` writes them safely."""
@@ -182,7 +180,7 @@ class Plan:
     @cached_property
     def cards(self) -> Cards:
         """What writes cards, briefs and sheets."""
-        return Cards(self.at, self._known, self._why, self.references, self._considered)
+        return Cards(self.at, self._known, self._why, self.references, self._receipts)
 
     def _asked_why(self) -> Why:
         if self._why is None:
@@ -254,7 +252,7 @@ class Plan:
 
     def funnel(self) -> guardrails.Funnel:
         """What each guardrail removed, over all HCPs."""
-        return guardrails.add_up(self._funnels)
+        return guardrails.add_up([part.funnel for part in self._receipts.parts])
 
     def to_frame(self) -> pd.DataFrame:
         """One row a decision; moments are UTC timestamps."""

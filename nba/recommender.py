@@ -27,7 +27,7 @@ from nba.contracts import (
     Reporter,
     Tables,
 )
-from nba.decision import Decided, Decider, Known, touches_made
+from nba.decision import Decider, Known, touches_made
 from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, OutcomeError
 from nba.features import (
     EngagementFeatures,
@@ -38,6 +38,7 @@ from nba.features import (
 )
 from nba.plan import Plan
 from nba.policies.worth import TERMS, ContextWeight, Worth
+from nba.receipts import Drawn, Receipts
 from nba.tables import Engagement, as_moment, candidates, check_table, table_of
 from nba.taken import since, taken_of
 from nba.why import Why
@@ -230,10 +231,10 @@ class NextBestAction:
         gone = None if used is None else check_table(used, "capacity")
         taken = taken_of(data, at=moment, touched=known.touched, pending=pending) if gone is None else None
         tried = self._tried(log, earlier, at=moment, hcps=None)
-        parts: list[Decided] = []
+        parts: list[Drawn] = []
         for piece in _chunks(everyone, chunk):
             if report is not None:
-                report("decisions", sum(len(p.receipts) for p in parts), len(everyone.hcps))
+                report("decisions", sum(map(len, parts)), len(everyone.hcps))
             decided = decider.decide(
                 known,
                 piece,
@@ -248,7 +249,7 @@ class NextBestAction:
         if report is not None:
             report("decisions", len(everyone.hcps), len(everyone.hcps))
         plan = self._hand_out(parts, moment, Why(decider, known, everyone.actions), log)
-        if plan.concentration is not None and policies.tries(self.policy):
+        if policies.tries(self.policy) and plan.concentration is not None:
             plan.concentration.warn(least_hcps=_ENOUGH_TO_BE_ALIKE, stacklevel=3)
         return plan
 
@@ -531,21 +532,8 @@ class NextBestAction:
                 "Save it again with the library version that made it."
             ) from error
 
-    def _hand_out(self, parts: Sequence[Decided], at: int, why: Why, log: Any) -> Plan:
-        considered = {hcp: others for part in parts for hcp, others in part.considered.items()}
-        plan = Plan.of(
-            [receipt for part in parts for receipt in part.receipts],
-            at=at,
-            funnels=[part.funnel for part in parts],
-            considered=considered,
-            known=why.known,
-            rules=self.rules,
-            references=self.rates_,
-            why=why,
-            concentration=policies.Spread.together([part.spread for part in parts]).concentration(
-                why.actions
-            ),
-        )
+    def _hand_out(self, parts: Sequence[Drawn], at: int, why: Why, log: Any) -> Plan:
+        plan = Plan(at, self.rates_, Receipts(tuple(parts)), why.known, self.rules, why)
         if log is not None:
             log.append(plan.receipts())  # durable first: what cannot be written is not handed out
         return plan

@@ -22,32 +22,9 @@ from nba.contracts import (
     Receipt,
     Term,
 )
-from nba.decision import Decider, Known, Names
+from nba.decision import Decider, Known
 from nba.errors import ArgumentError
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Exact contributions of some decisions, with what is needed to word them.
-
-    Attributes
-    ----------
-    receipts : the decisions, those that act alone
-    contributions : one row a decision
-    design : the feature rows they were read from
-    evidence : the counts behind the features, by name, a decision each
-    """
-
-    receipts: tuple[Receipt, ...]
-    contributions: Contributions
-    design: Design
-    evidence: Sequence[Mapping[str, Evidence]]
-
-    @property
-    def rows(self) -> Floats:
-        """(m, n_features) values of the features, shared ones first."""
-        shared: Floats = np.hstack([self.design.shared[self.design.row], self.design.own])
-        return shared
+from nba.receipts import Names
 
 
 @dataclass(frozen=True)
@@ -65,28 +42,6 @@ class Why:
     decider: Decider
     known: Known
     actions: tuple[Action, ...]
-
-    def parts(self, receipts: Sequence[Receipt]) -> Parts:
-        """Exact contributions of decisions of one moment; those that do nothing are left out.
-
-        Raises
-        ------
-        ArgumentError
-            If the model has learned since.
-        """
-        acting = tuple(receipt for receipt in receipts if receipt.action != DO_NOTHING)
-        found = self.of([(r.hcp_id, r.action) for r in acting], at=acting[0].decided_at if acting else 0)
-        _check_same(acting, found[0])
-        return Parts(acting, *found)
-
-    def reworded(self, receipt: Receipt, *, book: explain.Book) -> Receipt:
-        """The same decision with its reasons in another book's words."""
-        parts = self.parts([receipt])
-        names = Names.of(self.known.tables, book=book).names(receipt.action)
-        reasons = explain.reasons(
-            parts.contributions, 0, evidence=parts.evidence[0], audience="hq", book=book, names=names
-        )
-        return replace(receipt, reasons=reasons, book=book.digest)
 
     def contrast(
         self, receipt: Receipt, other: Action | None = None, *, book: explain.Book | None = None
@@ -237,4 +192,4 @@ def _check_same(receipts: Sequence[Receipt], contributions: Contributions) -> No
             )
 
 
-__all__ = ["Parts", "Why"]
+__all__ = ["Why"]

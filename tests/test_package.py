@@ -39,8 +39,8 @@ LIGHT_ROOMS = ("errors", "contracts", "tables", "artifact", "guardrails", "polic
 COMPILED_ROOMS = ("history", "features", "models")
 LOGGING_ROOMS = ("store",)
 UPPER_ROOMS = (
-    "decision", "asking", "taken", "why", "ranking", "changes", "messages", "cards", "plan", "assess",
-    "recommender", "simulate", "mlflow", "testing",
+    "receipts", "decision", "asking", "taken", "why", "ranking", "changes", "messages", "cards", "plan",
+    "assess", "recommender", "simulate", "mlflow", "testing",
 )  # fmt: skip
 ALLOWED = {
     LIGHT_ROOMS: set(),

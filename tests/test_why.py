@@ -20,12 +20,11 @@ def acting(plan):
 
 
 def test_parts_worked_out_again_are_those_of_the_receipts(plan, acting):
-    parts = plan.cards.why.parts(plan.receipts())
+    parts, _, _ = plan.cards.why.of([(r.hcp_id, r.action) for r in acting], at=plan.at)
 
-    for i, receipt in enumerate(parts.receipts):
-        again = explain.reasons(parts.contributions, i, evidence={}, audience="hq")
+    for i, receipt in enumerate(acting):
+        again = explain.reasons(parts, i, evidence={}, audience="hq")
         assert [(r.group, r.log_odds) for r in again] == [(r.group, r.log_odds) for r in receipt.reasons]
-    assert list(parts.receipts) == acting
 
 
 def test_the_gap_to_the_runner_up_is_that_of_scores_made_afresh(plan, model, acting, territory):
@@ -121,14 +120,19 @@ def test_every_reason_for_a_dismissal_that_the_log_takes_has_words_and_says_what
         )
 
 
-def test_a_model_that_has_learned_since_does_not_explain_an_old_plan(territory):
+def test_a_plan_of_before_keeps_its_reasons_when_the_model_learns_and_is_not_compared_with_what_it_is_now(
+    territory,
+):
     model = make_model().fit(territory.engagement, until=UNTIL)
-    plan = model.recommend(territory.engagement, at=UNTIL, seed=7)
+    plan, same = (model.recommend(territory.engagement, at=UNTIL, seed=7) for _ in range(2))
+    before, hcp = plan.to_bytes(), next(r.hcp_id for r in plan if r.action != DO_NOTHING)
     labels = model.outcome.labels(territory.engagement, until=territory.engagement.observed_until)
     model.scorer.learn(model.design(plan.cards.known, labels), labels.y)
 
+    assert same.to_bytes() == before  # not one receipt of it was written before the model learned
+    np.testing.assert_array_equal(same.points().values, plan.points().values)
     with pytest.raises(ArgumentError, match="learned since"):
-        plan.points()
+        plan.contrast(hcp)
 
 
 def test_briefs_are_recounted_from_raw_events(plan, territory):

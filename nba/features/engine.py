@@ -465,7 +465,6 @@ class _Beside:
             lo += block.shape[1]
         return out
 
-
     def _is_whole(self) -> bool:
         """Whether the blocks stand side by side already, as the kernel wrote them."""
         whole = self.blocks[0].base if self.blocks else None

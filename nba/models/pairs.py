@@ -208,6 +208,13 @@ class PairPropensity(Params):
 
     def score(self, design: Design) -> tuple[Floats, Floats]:
         """(margin, spread) of each request: calibrated log-odds of the mean, and its standard deviation."""
+        return self._score(design, spreads=True)
+
+    def margin(self, design: Design) -> Floats:
+        """The margins of :meth:`score` alone, to the same bits, at a tenth of the time."""
+        return self._score(design, spreads=False)[0]
+
+    def _score(self, design: Design, *, spreads: bool) -> tuple[Floats, Floats]:
         self._check(design)
         check_values(design)
         pairs = self._prepared(design)
@@ -217,6 +224,7 @@ class PairPropensity(Params):
             own=self.own_basis_,
             pairs=pairs,
             added=self.correction_.added(design, pairs.weight, n_jobs=self._threads()),
+            spreads=spreads,
             n_jobs=self._threads(),
         )
 
@@ -235,7 +243,7 @@ class PairPropensity(Params):
         has none. ``base`` is the calibrated margin where every curve stands at its mean in training, plus
         the forest's weighted mean over its training rows.
         """
-        margin = self.score(design)[0]
+        margin = self.margin(design)
         pairs = self._prepared(design)
         z = np.hstack(
             [self.shared_basis_.expand(design.shared)[design.row], self.own_basis_.expand(design.own)]

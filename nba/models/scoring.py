@@ -51,14 +51,15 @@ class Prepared:
 
 
 def score(
-    design: Design, *, shared: Basis, own: Basis, pairs: Prepared, added: Floats, n_jobs: int
+    design: Design, *, shared: Basis, own: Basis, pairs: Prepared, added: Floats, spreads: bool, n_jobs: int
 ) -> tuple[Floats, Floats]:
     """(margin, spread) of each request; one row and a million have the same bits, on any threads.
 
-    ``added`` (n_requests,) is added to the base's margins before the line; spread is that of base and line.
+    ``added`` (n_requests,) is added to the base's margins before the line; spread is that of base and line,
+    and empty where ``spreads`` are not asked for.
     """
     n = len(design)
-    margin, spread = np.empty(n), np.empty(n)
+    margin, spread = np.empty(n), np.empty(n if spreads else 0)
     x_shared, x_own = np.ascontiguousarray(design.shared), np.ascontiguousarray(design.own)
     row, pair = np.ascontiguousarray(design.row), np.ascontiguousarray(design.pair)
 
@@ -114,6 +115,10 @@ def _score(shared, own, row, pair, order, curves, widest, pairs, added, margin, 
         for c in range(d):
             total += z[c] * coef[k, c]
         total += added[r]
+        slope = line[k, 1]
+        margin[r] = line[k, 0] + slope * total
+        if not len(spread):
+            continue
         for c in range(d):
             root[c] = 0.0
         for i in range(d):
@@ -123,7 +128,5 @@ def _score(shared, own, row, pair, order, curves, widest, pairs, added, margin, 
         square = 0.0
         for c in range(d):
             square += root[c] * root[c]
-        slope = line[k, 1]
         of_line = line[k, 2] + 2.0 * total * line[k, 3] + total * total * line[k, 4]
-        margin[r] = line[k, 0] + slope * total
         spread[r] = math.sqrt(slope * slope * square + max(of_line, 0.0))

@@ -6,7 +6,7 @@ from nba.policies.collapse import Concentration, Spread, concentration, tries
 from nba.policies.inverse_gap import InverseGap
 from nba.policies.limit import Limit
 from nba.policies.pmf import choose, draw, keyed_uniforms, selection_pmf
-from nba.policies.registry import from_dict
+from nba.policies.registry import from_dict, reads_spread
 from nba.policies.scarce import Taken, limits_of
 from nba.policies.settle import Settled, settle
 from nba.policies.simple import EpsilonGreedy, Greedy, Softmax, Uniform
@@ -50,6 +50,7 @@ __all__ = [
     "keyed_uniforms",
     "limits_of",
     "priority",
+    "reads_spread",
     "probs_at",
     "selection_pmf",
     "settle",

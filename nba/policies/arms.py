@@ -11,7 +11,7 @@ import numpy as np
 from nba.contracts import DAY, Bools, Floats, Policy, Receipt, Scores
 from nba.errors import ArgumentError
 from nba.policies.pmf import keyed_uniforms, selection_pmf
-from nba.policies.registry import Described, number_between
+from nba.policies.registry import Described, number_between, reads_spread
 from nba.policies.simple import Greedy, Uniform
 
 
@@ -113,6 +113,11 @@ class Split(Described):
     def explore(self) -> float:
         """0: each arm spreads its own share."""
         return 0.0
+
+    @property
+    def reads_spread(self) -> bool:
+        """Where one of the two does."""
+        return reads_spread(self.champion) or reads_spread(self.challenger)
 
     def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
         """(n, K) the probabilities of both arms, each times its share."""

@@ -59,6 +59,11 @@ class InverseGap(Described):
         if self.gamma is not None:
             object.__setattr__(self, "gamma", number_between(self.gamma, name="gamma", low=0))
 
+    @property
+    def reads_spread(self) -> bool:
+        """Only with optimism."""
+        return self.optimism > 0
+
     def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
         """(n, K) inverse gap weights over the eligible of each row."""
         from nba.policies.compiled import inverse_gap

@@ -26,6 +26,23 @@ class Described:
         settings = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}  # type: ignore[arg-type]
         return {"class": type(self).__name__, **settings}
 
+    @property
+    def reads_spread(self) -> bool:
+        """Whether ``Scores.spread`` moves its probabilities; where not, nobody need work it out."""
+        return True
+
+
+def reads_spread(policy: Policy) -> bool:
+    """Whether a policy reads ``Scores.spread``; one that does not say is taken to.
+
+    Examples
+    --------
+    >>> from nba.policies import Greedy, InverseGap, Thompson
+    >>> reads_spread(Greedy()), reads_spread(InverseGap(optimism=1.0)), reads_spread(Thompson())
+    (False, True, True)
+    """
+    return bool(getattr(policy, "reads_spread", True))
+
 
 def from_dict(described: Mapping[str, Any]) -> Policy:
     """Build one of the shipped policies from what its ``describe()`` gave.

@@ -10,8 +10,17 @@ from nba.contracts import Bools, Floats, Scores
 from nba.policies.registry import Described, number_between
 
 
+class _Certain(Described):
+    """Takes priorities as they are, however well they are known."""
+
+    @property
+    def reads_spread(self) -> bool:
+        """No."""
+        return False
+
+
 @dataclass(frozen=True)
-class Greedy(Described):
+class Greedy(_Certain):
     """Chooses the eligible action of highest priority; the lowest index among equals.
 
     Parameters
@@ -35,7 +44,7 @@ class Greedy(Described):
 
 
 @dataclass(frozen=True)
-class EpsilonGreedy(Described):
+class EpsilonGreedy(_Certain):
     """Chooses the best action, or with probability ``epsilon`` any eligible one, each alike.
 
     ``EpsilonGreedy(1.0)`` is a randomised experiment.
@@ -66,7 +75,7 @@ class EpsilonGreedy(Described):
 
 
 @dataclass(frozen=True)
-class Softmax(Described):
+class Softmax(_Certain):
     """Chooses in proportion to exp(beta * priority), beta set row by row to a wanted entropy.
 
     A temperature in euros would mean something else for every HCP and brand; the share of the largest
@@ -104,7 +113,7 @@ class Softmax(Described):
 
 
 @dataclass(frozen=True)
-class Uniform(Described):
+class Uniform(_Certain):
     """Chooses any eligible action, each alike.
 
     Examples

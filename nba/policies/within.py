@@ -9,7 +9,7 @@ import numpy as np
 from nba.contracts import Bools, Floats, Policy, Scores
 from nba.errors import ArgumentError
 from nba.policies.pmf import selection_pmf
-from nba.policies.registry import Described, number_between
+from nba.policies.registry import Described, number_between, reads_spread
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class _Around(Described):
     def explore(self) -> float:
         """0: the inner policy's share is within the weights."""
         return 0.0
+
+    @property
+    def reads_spread(self) -> bool:
+        """What the policy inside says."""
+        return reads_spread(self.policy)
 
     def _inner(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
         pmf = selection_pmf(self.policy, priorities=priorities, scores=scores, eligible=eligible)
