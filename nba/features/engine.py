@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any, Protocol, TypeVar
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from nba.history.blocks import OF_TWO_COLUMNS
 from nba.tables import as_moment
 
 Actions = Sequence[Action] | Asked
+_FRAMES = ("pandas", "polars", "pyarrow")
 A = TypeVar("A", bound=np.generic)
 
 
@@ -71,6 +73,7 @@ class EngagementFeatures:
     """
 
     _kept: tuple[Columns, Asked] | None = None
+    _frame: Any = "pandas"
 
     def __init__(self, measures: Sequence[Declared], *, dtype: str = "float32", n_jobs: int = 1) -> None:
         _check_options(measures, dtype, n_jobs)
@@ -90,6 +93,47 @@ class EngagementFeatures:
         It costs a multiple of the standard set's time; :func:`nba.readiness` says what the tables allow.
         """
         return cls(WIDE, dtype=dtype, n_jobs=n_jobs)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """What it was made with, as scikit-learn asks for it."""
+        return {"measures": self.measures, "dtype": self.dtype, "n_jobs": self.n_jobs}
+
+    def set_params(self, **params: Any) -> EngagementFeatures:
+        """Change what it was made with; what was fitted stays as it is until it is fitted again.
+
+        Raises
+        ------
+        ArgumentError
+            If a name is not known, or a value is refused as it is when made.
+        """
+        unknown = sorted(set(params) - set(self.get_params()))
+        if unknown:
+            raise ArgumentError(f"{unknown} cannot be set; expected {', '.join(self.get_params())}.")
+        asked = {**self.get_params(), **params}
+        _check_options(asked["measures"], asked["dtype"], asked["n_jobs"])
+        self.measures, self.dtype = tuple(asked["measures"]), asked["dtype"]
+        self.n_jobs = asked["n_jobs"]
+        return self
+
+    def set_output(self, *, transform: str | None = None) -> EngagementFeatures:
+        """Choose what :meth:`transform` gives: "pandas" (the default), "polars" or "pyarrow".
+
+        In the last two, which have no index, ``hcp_id`` is the first column.
+
+        Raises
+        ------
+        ArgumentError
+            If it is none of them.
+        """
+        if transform not in (None, "default", *_FRAMES):
+            raise ArgumentError(f"transform is {transform!r}; expected one of {', '.join(_FRAMES)}.")
+        if transform is not None:
+            self._frame = "pandas" if transform == "default" else transform
+        return self
+
+    def __sklearn_clone__(self) -> EngagementFeatures:
+        """The same declared, not fitted."""
+        return type(self)(**self.get_params()).set_output(transform=self._frame)
 
     def fit(self, engagement: Tables, *, until: str | pd.Timestamp) -> EngagementFeatures:
         """Learn which keys have columns, and the priors of rates, from what was known before ``until``.
@@ -151,8 +195,8 @@ class EngagementFeatures:
 
     def transform(
         self, engagement: Tables, *, at: str | pd.Timestamp, hcps: Sequence[str] | None = None
-    ) -> pd.DataFrame:
-        """The shared columns of HCPs as of a moment, one row an HCP.
+    ) -> Any:
+        """The shared columns of HCPs as of a moment, one row an HCP: a frame (see :meth:`set_output`).
 
         Parameters
         ----------
@@ -167,8 +211,11 @@ class EngagementFeatures:
         none = np.zeros(0, dtype=np.int64)
         events = self.events(engagement)
         design = self.design(events, table, hcps=who, at=moments, actions=(), row=none, pair=none)
-        index = pd.Index(who, name="hcp_id")
-        return pd.DataFrame(design.shared, index=index, columns=self.get_feature_names_out())
+        names = self.get_feature_names_out()
+        if self._frame == "pandas":
+            return pd.DataFrame(design.shared, index=pd.Index(who, name="hcp_id"), columns=names)
+        columns = {"hcp_id": who.tolist(), **dict(zip(names, design.shared.T, strict=True))}
+        return nw.from_dict(columns, backend=self._frame).to_native()
 
     def design(
         self,

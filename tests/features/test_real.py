@@ -99,8 +99,8 @@ def test_calls_of_reps_are_counted_as_by_hand() -> None:
     log = pd.DataFrame(
         {
             "interaction_id": [f"i{i}" for i in range(len(calls))],
-            "hcp_id": "h" + calls["hcp_id"].astype(str), "ts": month + pd.to_timedelta(nth, unit="h"), "channel": "rep_visit", "direction": "outbound",
-            "outcome": "held",
+            "hcp_id": "h" + calls["hcp_id"].astype(str), "channel": "rep_visit", "direction": "outbound",
+            "ts": month + pd.to_timedelta(nth, unit="h"), "outcome": "held",
         }
     )  # fmt: skip
     people = pd.DataFrame({"hcp_id": "h" + panel["hcp_id"].drop_duplicates().astype(str), "country": "US"})
