@@ -58,6 +58,8 @@ def ask(
         if at is None:
             raise ArgumentError("at is missing: give the moment of the decision, or the event as trigger=.")
         one = OneHCP.from_records(hcp_id, history=history, reference=reference, hcp=hcp, consent=consent)
+        if request_key is None:  # nothing has to be the same: a history's hash costs a tenth of a decision
+            return Ask(one, as_moment(at), None, {})
         said = {
             "hcp_id": hcp_id, "at": as_moment(at), "seed": seed, "stream": stream,
             "history": _hash(one.columns("interactions")),

@@ -23,6 +23,8 @@ from nba.tables.kept import kept
 TAGS = ("topic", "format", "content_type", "purpose", "depth_level", "product_id")
 """Content tags that new content borrows its level from."""
 
+_FEW = 512  # values that a dict numbers sooner than pandas: one HCP's
+
 
 @dataclass(frozen=True)
 class Events:
@@ -231,5 +233,11 @@ def action_groups(actions: Sequence[Action], content: Columns) -> tuple[tuple[st
 
 
 def _factorize(values: Strings) -> tuple[list[Any], NDArray[np.int64]]:
+    """The distinct values in the order they are met, and each one's place; a missing one has -1."""
+    if len(values) <= _FEW:
+        place: dict[Any, int] = {}
+        found = [place.setdefault(value, len(place)) for value in values.tolist()]
+        if all(type(key) is str for key in place):
+            return list(place), np.array(found, dtype=np.int64)
     codes, keys = pd.factorize(np.asarray(values, dtype=object))
     return list(keys), codes.astype(np.int64)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from nba.contracts import Columns, Strings
 
+_FEW = 16  # ids that are sought one by one sooner than by a dict
+
 
 @dataclass(frozen=True)
 class Histories:
@@ -71,7 +73,7 @@ def places(ids: Strings, wanted: Sequence[str] | Strings) -> NDArray[np.int64]:
     """
     if not len(ids):
         return np.full(len(wanted), -1, dtype=np.int64)
-    if len(wanted) > len(ids) // 64:
+    if len(wanted) > max(_FEW, len(ids) // 64):
         sought = pd.Index(np.asarray(wanted, dtype=object), dtype=object)
         return np.asarray(pd.Index(ids, dtype=object).get_indexer(sought), dtype=np.int64)
     # A service asks for one HCP of a large table: no dict of all of them for that.
