@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from nba.contracts import DAY, Columns, Facet, Floats
+from nba.history.measures import circular_kernel
 
 SLOT_HOURS = 2.0
 _STEPS = 48  # of a day, in which the slot may begin
-_BLUR_HOURS = 1.0
+_KAPPA = 14.6  # a standard deviation of one hour on the circle of a day
 _HALF_LIFE_DAYS = 180.0
 _LEAST = 6  # engagements under which nothing is said
 _CHANCE = 0.05
@@ -22,8 +23,8 @@ def best_slot(interactions: Columns, *, at: int, timezone: str) -> Facet:
     """The two hours of the day in which an HCP engages most, if they stand out.
 
     Engagements count by the clock of the HCP's zone, half as much when half a year older, several within
-    an hour once. Their density on the circle of the day is a sum of wrapped normals of one hour, and the slot
-    where it is largest is told only if so many engagements in any slot of a day would be a chance of less
+    an hour once. They are smoothed over the circle of the day by about an hour, and the slot with most of
+    them is told only if so many engagements in any slot of a day would be a chance of less
     than 5 % for somebody without a rhythm (binomial, times the number of slots that were looked at).
 
     Parameters
@@ -65,18 +66,12 @@ def best_slot(interactions: Columns, *, at: int, timezone: str) -> Facet:
 
 def _fullest(hours: Floats, weights: Floats) -> float:
     """Where the slot with the largest smoothed weight begins; the earliest of equals."""
-    begins = np.arange(_STEPS) * (24.0 / _STEPS)
-    spread = _BLUR_HOURS * math.sqrt(2.0)
-    total = np.zeros(_STEPS)
-    for hour, weight in zip(hours.tolist(), weights.tolist(), strict=True):
-        ahead = (begins - hour + 12.0) % 24.0 - 12.0  # the short way round the clock
-        for turn in (-24.0, 0.0, 24.0):
-            to, since = ahead + turn + SLOT_HOURS, ahead + turn
-            total += weight * np.array(
-                [math.erf(b / spread) - math.erf(a / spread)
-                 for a, b in zip(since.tolist(), to.tolist(), strict=True)]
-            )  # fmt: skip
-    return float(begins[int(np.argmax(np.round(total, 9)))])
+    per_hour = _STEPS / 24.0
+    counts = np.bincount((hours * per_hour).astype(np.int64), weights=weights, minlength=_STEPS)
+    smooth = (counts * circular_kernel(_STEPS, kappa=_KAPPA)).sum(axis=1)
+    steps = np.arange(_STEPS)[:, None] + np.arange(round(SLOT_HOURS * per_hour))
+    total = smooth[steps % _STEPS].sum(axis=1)
+    return float(np.argmax(np.round(total, 9)) / per_hour)
 
 
 def _tail(least: int, n: int, share: float) -> float:
