@@ -1,5 +1,6 @@
 """A small forest on what the base left over, as far as it earned it."""
 
+import copy
 import subprocess
 import sys
 import warnings
@@ -303,3 +304,24 @@ def test_a_forest_without_trees_costs_no_pass_over_rows(trees, monkeypatch):
     monkeypatch.setattr(Forest, "score", None)
 
     assert np.isfinite(bits(trees.design, model)).all()
+
+
+def test_where_trees_earned_a_weight_the_spread_holds_as_much_again_for_what_they_have_not_found(
+    trees, corrected
+):
+    known = copy.copy(corrected)
+    known.correction_ = replace(corrected.correction_, reach=0.0)
+    known._prepared_for = None
+
+    wide, narrow = (model.score(trees.design)[1] for model in (corrected, known))
+
+    k = trees.design.pair
+    slope = np.array([corrected.calibration_.line(g[0])[1] for g in trees.design.groups])[k]
+    unsaid = slope * corrected.weight_[k] * corrected.correction_.reach
+    assert corrected.correction_.reach > 0.1
+    np.testing.assert_allclose(np.sqrt(narrow**2 + unsaid**2), wide)
+
+
+def test_where_later_rows_ask_for_more_than_a_hundred_trees_said_more_are_grown(corrected):
+    assert corrected.correction_.forest.n_trees == 300
+    assert 0.8 < corrected.weights_.wanted < 1.2  # and then they ask for about what they got

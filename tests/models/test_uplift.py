@@ -42,12 +42,22 @@ def asked(design, arm=1):
     return replace(design, pair=np.full(len(design), arm))
 
 
+@pytest.fixture(scope="module")
+def fitted():
+    design, y, prob = drawn(3500)
+    return lambda learner: Uplift(control=NONE, learner=learner).fit(design, y, selection_prob=prob)
+
+
+@pytest.fixture(scope="module")
+def robust(fitted):
+    return fitted("DR")
+
+
 @each
-def test_effects_are_found_where_they_are(learner):
-    design, y, prob = drawn(4000)
+def test_effects_are_found_where_they_are(learner, fitted, robust):
     new = asked(drawn(1000, seed=1)[0])
 
-    effect, error = Uplift(control=NONE, learner=learner).fit(design, y, selection_prob=prob).effects(new)
+    effect, error = (robust if learner == "DR" else fitted(learner)).effects(new)
 
     truth = 0.1 + 0.15 * new.shared[:, 0]
     assert np.corrcoef(effect, truth)[0, 1] > 0.8
@@ -56,12 +66,11 @@ def test_effects_are_found_where_they_are(learner):
         assert np.mean(np.abs(effect - truth) < 3 * error) > 0.9
 
 
-def test_the_average_is_that_of_the_trial_and_better_known_than_the_difference_of_means():
-    design, y, prob = drawn(3000)
+def test_the_average_is_that_of_the_trial_and_better_known_than_the_difference_of_means(robust):
+    design, y, _ = drawn(3500)
 
-    model = Uplift(control=NONE).fit(design, y, selection_prob=prob)
+    mean, error = robust.average_[1]
 
-    mean, error = model.average_[1]
     treated = design.pair == 1
     plain = np.sqrt(y[treated].var() / treated.sum() + y[~treated].var() / (~treated).sum())
     assert mean == pytest.approx(0.1, abs=3 * error)
@@ -69,13 +78,13 @@ def test_the_average_is_that_of_the_trial_and_better_known_than_the_difference_o
 
 
 def test_where_all_gain_alike_one_effect_serves_all():
-    design, y, prob = drawn(3000, moves=0.0, seed=3)
+    design, y, prob = drawn(1500, moves=0.0, seed=3)
 
     model = Uplift(control=NONE, learner="DR").fit(design, y, selection_prob=prob)
 
     effect, _ = model.effects(asked(design))
-    assert model.penalty_[1] > 1000
-    assert effect.std() < 0.03
+    assert model.penalty_[1] > 500
+    assert effect.std() < 0.04
     assert effect.mean() == pytest.approx(model.average_[1, 0], abs=1e-9)
 
 
@@ -84,7 +93,7 @@ def test_unequal_chances_bias_a_plain_difference_but_not_the_doubly_robust_mean(
         treated = 1 / (1 + np.exp(-2 * x[:, 1]))
         return np.stack([1 - treated, treated], axis=1)
 
-    design, y, prob = drawn(6000, prob=more_for_high)
+    design, y, prob = drawn(4500, prob=more_for_high)
 
     model = Uplift(control=NONE).fit(design, y, selection_prob=prob)
 
@@ -93,12 +102,11 @@ def test_unequal_chances_bias_a_plain_difference_but_not_the_doubly_robust_mean(
     assert model.average_[1, 0] == pytest.approx(0.1, abs=3 * model.average_[1, 1])
 
 
-@each
-def test_several_arms_each_have_an_effect_and_the_control_has_none(learner):
+def test_several_arms_each_have_an_effect_and_the_control_has_none():
     design, y, prob = drawn(3000, arms=(MAIL, NONE, VISIT))
     every = asked(design, 1)
 
-    model = Uplift(control=NONE, learner=learner).fit(design, y, selection_prob=prob)
+    model = Uplift(control=NONE, learner="X").fit(design, y, selection_prob=prob)
 
     assert_array_equal(model.effects(every), np.zeros((2, len(design))))
     # the planted effect is that of arms after the first, here the control and the visit
