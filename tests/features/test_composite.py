@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,6 +49,7 @@ from nba.features import (
 from nba.features.declare import KINDS, from_json, to_json
 from nba.history.measures import DEPTHS
 from nba.tables import rows_from_records
+from nba.testing import assert_point_in_time
 
 DAY = 86_400
 SEEDS = st.integers(0, 2**32 - 1)
@@ -473,3 +475,27 @@ def test_of_who_may_not_be_profiled_nothing_is_said_at_all(world: Any) -> None:
     assert np.isnan(design.shared[2]).all()
     assert np.isnan(design.own[2]).all()
     assert not np.isnan(design.shared[3]).all()
+
+
+def stands_still(world: Any, seed: int) -> None:
+    rows = records(world, seed)
+    at = moment_of(rows, np.random.default_rng([seed, 2]))
+    features = EngagementFeatures(MEASURES, dtype="float64")
+
+    found = assert_point_in_time(
+        features, engagement(world, rows), at=pd.Timestamp(at, unit="s", tz="UTC"), futures=1, seed=seed
+    )
+
+    assert found.leaks
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_value_moves_when_the_future_does(world: Any, seed: int) -> None:
+    stands_still(world, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tens", range(20))
+def test_no_value_moves_in_two_hundred_futures(world: Any, tens: int) -> None:
+    for seed in range(100 + 10 * tens, 110 + 10 * tens):
+        stands_still(world, seed)
