@@ -1,28 +1,7 @@
 """Features that know what they mean, and labels that wait until their window has closed."""
 
+from nba.features.amounts import Depth, Familiarity, Novelty, Sum
 from nba.features.asked import Asked
-from nba.features.composite import (
-    Acceleration,
-    Depth,
-    DepthVelocity,
-    Distinct,
-    Diversity,
-    Elsewhere,
-    Familiarity,
-    Fatigue,
-    Gap,
-    GapSpread,
-    NonEngagement,
-    Novelty,
-    Preference,
-    Rhythm,
-    Share,
-    Silence,
-    Slope,
-    Sum,
-    Trend,
-    Velocity,
-)
 from nba.features.declare import (
     Attribute,
     Count,
@@ -35,6 +14,7 @@ from nba.features.declare import (
 )
 from nba.features.engine import EngagementFeatures, Seen
 from nba.features.events import Events, action_groups
+from nba.features.habits import Preference, Rhythm
 from nba.features.labels import (
     ANY,
     REST,
@@ -44,8 +24,11 @@ from nba.features.labels import (
     outcome_from_json,
     outcome_to_json,
 )
+from nba.features.pace import Acceleration, DepthVelocity, Gap, GapSpread, Slope, Trend, Velocity
 from nba.features.ready import Lack, Readiness, readiness
+from nba.features.silence import Fatigue, NonEngagement, Silence
 from nba.features.standard import STANDARD, WIDE
+from nba.features.variety import Distinct, Diversity, Elsewhere, Share
 from nba.history import warm_up
 
 __all__ = [

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nba.contracts import Columns
-from nba.features.composite import Rhythm
 from nba.features.declare import ON_THE_CLOCK, Attribute, Declared, Fit, HistoryMeasure
+from nba.features.habits import Rhythm
 from nba.features.standard import WIDE
 from nba.tables import TABLES, Engagement
 

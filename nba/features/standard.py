@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from nba.features.composite import (
-    Acceleration,
-    Depth,
-    DepthVelocity,
-    Distinct,
-    Diversity,
-    Elsewhere,
-    Familiarity,
-    Fatigue,
-    Gap,
-    GapSpread,
-    NonEngagement,
-    Novelty,
-    Preference,
-    Rhythm,
-    Share,
-    Silence,
-    Slope,
-    Trend,
-    Velocity,
-)
+from nba.features.amounts import Depth, Familiarity, Novelty
 from nba.features.declare import Attribute, Count, Decayed, Declared, Fit, Rate, Recency, Streak
+from nba.features.habits import Preference, Rhythm
+from nba.features.pace import Acceleration, DepthVelocity, Gap, GapSpread, Slope, Trend, Velocity
+from nba.features.silence import Fatigue, NonEngagement, Silence
+from nba.features.variety import Distinct, Diversity, Elsewhere, Share
 
 STANDARD: tuple[Declared, ...] = (
     Count(of="touches", window_days=30),
