@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nba.errors import ArgumentError
 from nba.explain.wording import Book
+from nba.tables.zones import known_zone
 
 _YEAR_9999 = 253_370_764_800
 
@@ -27,13 +27,13 @@ def zone(name: str) -> tzinfo:
     """
     if name in ("", "UTC"):
         return UTC
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    found = known_zone(name)
+    if found is None:
         raise ArgumentError(
             f"Time zone {name!r} is not known here; expected an IANA name such as 'Europe/Berlin'. "
             "Correct it in the hcp table, or leave it empty for UTC."
-        ) from None
+        )
+    return found
 
 
 def is_moment(moment: Any) -> bool:

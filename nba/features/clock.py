@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
 import numpy as np
 import pandas as pd
 
 from nba.contracts import Columns, Ints, Strings
 from nba.history import places
+from nba.tables.zones import known_zone
 
 HOURS = tuple(f"{hour:02d}" for hour in range(24))
 BLOCKS = tuple(f"{hour:02d}:00-{hour + 4:02d}:00" for hour in range(0, 24, 4))
@@ -50,7 +48,7 @@ def _offsets(interactions: Columns, hcps: Columns | None) -> Ints:
     zones = _zones_of(interactions["hcp_id"], hcps)
     codes, names = pd.factorize(zones)
     for code, name in enumerate(names):
-        zone = _zone(name)
+        zone = known_zone(name)
         if zone is not None:
             mine = codes == code
             aware = pd.DatetimeIndex(ts[mine].astype("datetime64[s]"), tz="UTC").tz_convert(zone)
@@ -65,11 +63,3 @@ def _zones_of(ids: Strings, hcps: Columns) -> Strings:
     zones = np.append(hcps["timezone"], "").astype(object)
     found: Strings = zones[place][codes]
     return found
-
-
-@lru_cache(maxsize=1024)
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None

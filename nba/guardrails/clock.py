@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba.contracts import Ints
 from nba.guardrails.lookup import codes, numbered
+from nba.tables.zones import known_zone
 
 QUARTER = 900
 """Seconds: every zone's offset is a whole number of quarters of an hour, so that clocks jump only then."""
@@ -43,20 +42,7 @@ def local_days(zones: NDArray[Any], *, at: int) -> tuple[Ints, Ints]:
 
 def zone_of(name: str) -> dt.tzinfo:
     """A zone by its name, UTC where nobody knows it."""
-    return _zone(name) or dt.UTC
-
-
-def is_known(name: str) -> bool:
-    """Whether a name is that of a time zone."""
-    return _zone(name) is not None
-
-
-@lru_cache(maxsize=1024)
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
+    return known_zone(name) or dt.UTC
 
 
 def _day(zone: dt.tzinfo, at: int) -> tuple[int, int]:

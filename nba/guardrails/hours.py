@@ -10,10 +10,11 @@ import numpy as np
 
 from nba.contracts import Candidates, Context, Verdict
 from nba.errors import ArgumentError
-from nba.guardrails.clock import QUARTER, is_known, zone_of
+from nba.guardrails.clock import QUARTER, zone_of
 from nba.guardrails.contact import check_channel
 from nba.guardrails.lookup import codes, is_touch, numbered, text_column
 from nba.guardrails.registry import Described
+from nba.tables.zones import known_zone
 
 _NO_ZONE = "Some HCPs have no known timezone: their quiet hours are read in UTC."
 
@@ -84,7 +85,7 @@ class QuietHours(Described):
             reason,
             ("", self.code),
             {"next_open": np.where(about, opens[:, None], -1)},
-            note="" if all(is_known(name) for name in index) else _NO_ZONE,
+            note="" if all(known_zone(name) for name in index) else _NO_ZONE,
             about=f"{self.channel}, {hours}" if self.channel else hours,
         )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import datetime
 
 import numpy as np
 
 from nba.contracts import DAY, Columns, Facet, Floats
 from nba.history.measures import circular_kernel
+from nba.tables.zones import known_zone
 
 SLOT_HOURS = 2.0
 _STEPS = 48  # of a day, in which the slot may begin
@@ -46,7 +46,7 @@ def best_slot(interactions: Columns, *, at: int, timezone: str) -> Facet:
     ('06:00–08:00', 10.0)
     """
     none = Facet("best_slot", None, status="not_available")
-    zone = _zone(timezone)
+    zone = known_zone(timezone)
     if zone is None:
         return none
     known = np.maximum(interactions["ts"], interactions["recorded_at"]) < at
@@ -82,10 +82,3 @@ def _tail(least: int, n: int, share: float) -> float:
 def _clock(hour: float) -> str:
     minutes = round(hour * 60) % (24 * 60)
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
-
-
-def _zone(name: str) -> tzinfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None

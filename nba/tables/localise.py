@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from nba.contracts import Bools
 from nba.errors import ArgumentError
 from nba.tables.findings import Findings, cells
 from nba.tables.moments import as_datetimes, seconds, seconds_of_datetime
+from nba.tables.zones import known_zone
 
 
 def check_zone(zone: str | None) -> None:
@@ -23,14 +23,10 @@ def check_zone(zone: str | None) -> None:
     ArgumentError
         If it is no name of a zone.
     """
-    if zone is None:
-        return
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    if zone is not None and known_zone(zone) is None:
         raise ArgumentError(
             f"zone is {zone!r}, which is no time zone. Expected a name such as 'Europe/Berlin'."
-        ) from None
+        )
 
 
 def localised(naive: pd.Series, zone: str) -> pd.Series:
