@@ -12,7 +12,7 @@ from nba.features.declare import (
     Recency,
     Streak,
 )
-from nba.features.engine import EngagementFeatures, Seen
+from nba.features.engine import EngagementFeatures
 from nba.features.events import Events, action_groups
 from nba.features.habits import Preference, Rhythm
 from nba.features.labels import (
@@ -26,6 +26,7 @@ from nba.features.labels import (
 )
 from nba.features.pace import Acceleration, DepthVelocity, Gap, GapSpread, Slope, Trend, Velocity
 from nba.features.ready import Lack, Readiness, readiness
+from nba.features.seen import Seen
 from nba.features.silence import Fatigue, NonEngagement, Silence
 from nba.features.standard import STANDARD, WIDE
 from nba.features.variety import Distinct, Diversity, Elsewhere, Share

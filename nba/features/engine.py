@@ -15,22 +15,23 @@ from numpy.typing import NDArray
 from nba.contracts import Action, Bools, Columns, Design, Feature, Floats, Ints, State, Strings
 from nba.errors import ArgumentError, NBAWarning, NotFittedError
 from nba.features.asked import Asked
+from nba.features.blocks import Beside, block_of, is_own, narrowed
+from nba.features.compiled import Compiled
 from nba.features.declare import (
     Attribute,
     Declared,
     Fit,
     HistoryMeasure,
-    Part,
     Prior,
     from_json,
     to_json,
 )
 from nba.features.events import Events
-from nba.features.evidence import RowEvidence, Spot
+from nba.features.evidence import RowEvidence
 from nba.features.profile import Profiles, is_profiling, levels
+from nba.features.seen import Seen
 from nba.features.standard import STANDARD, WIDE
-from nba.history import BetaPrior, Histories, Measure, sweep
-from nba.history.blocks import OF_TWO_COLUMNS
+from nba.history import BetaPrior, Measure, sweep
 from nba.tables import as_moment
 
 Actions = Sequence[Action] | Asked
@@ -262,6 +263,29 @@ class EngagementFeatures:
         design, raw = self._compute(_Rows(events, hcp_table, hcps, at, hidden), asked, row, pair)
         return Seen(design, self.measures, self.columns_, tuple(map(tuple, raw)), asked, hidden)
 
+    def compiled(self, tables: Tables, *, actions: Sequence[Action] = ()) -> Compiled:
+        """Make ready to compute one HCP at a time from plain records, in microseconds.
+
+        Parameters
+        ----------
+        tables : an Engagement, or whatever gives the content, channels and hcps tables
+        actions : pairs whose own views :meth:`Compiled.design` computes
+
+        Examples
+        --------
+        >>> from nba import simulate
+        >>> from nba.features import Count
+        >>> data = simulate.territory(seed=1, hcps=30, days=60).engagement
+        >>> features = EngagementFeatures([Count(of="touches", window_days=30)]).fit(data, until="2026-01-01")
+        >>> one = features.compiled(data)
+        >>> visit = {"interaction_id": "i1", "hcp_id": "h1", "ts": "2026-01-05T09:00Z",
+        ...          "channel": "rep_visit", "direction": "outbound", "outcome": "held"}
+        >>> one.transform("h1", history=[visit], at="2026-01-06")
+        array([1.], dtype=float32)
+        """
+        self._check_fitted()
+        return Compiled(self, tables, actions)
+
     def evidence(
         self,
         events: Events,
@@ -323,8 +347,8 @@ class EngagementFeatures:
         """Describe all columns, now that keys and levels are known."""
         self.columns_ = tuple(self._describe(measure) for measure in self.measures)
         described = list(zip(self.measures, self.columns_, strict=True))
-        self.shared_features_ = tuple(f for m, columns in described if not _is_own(m) for f in columns)
-        self.own_features_ = tuple(f for m, columns in described if _is_own(m) for f in columns)
+        self.shared_features_ = tuple(f for m, columns in described if not is_own(m) for f in columns)
+        self.own_features_ = tuple(f for m, columns in described if is_own(m) for f in columns)
         self.notes_ = tuple(
             f"{m.name('...')}: no value to give it a column." if isinstance(m, HistoryMeasure)
             else f"attribute({m.column}): no value that {m.min_hcps} HCPs share, so it has no column."
@@ -367,116 +391,81 @@ class EngagementFeatures:
             keys, view = asked.own[str(measure.by)]
         together = asked.together if measure.own and asked is not None else None
         return [
-            _block(part, events, None, ("",), together) if part.alone
-            else _block(part, events, measure.by, keys, view)
+            block_of(part, events, None, ("",), together) if part.alone
+            else block_of(part, events, measure.by, keys, view)
             for part in measure.parts
         ]  # fmt: skip
 
     def _compute(self, rows: _Rows, asked: Asked, row: Ints, pair: Ints) -> tuple[Design, list[list[Floats]]]:
         """The design, and per measure the raw counts its columns were made of."""
-        raw = self._raw(rows, asked, row, pair)
-        shared, own = _Beside(len(rows.hcps), self.dtype), _Beside(len(pair), self.dtype)
+        blocks = self._all_blocks(rows.events, asked)
+        histories = rows.events.histories
+        hcp: Ints = histories.find(rows.hcps)
+        histories, hcp, together = narrowed(histories, hcp, [block for some in blocks for block in some])
+        shared, own = sweep(
+            histories, together, hcp=hcp, at=rows.at, request_row=row, request_pair=pair,
+            dtype=self._kept_in, n_jobs=self.n_jobs,
+        )  # fmt: skip
+        raw = self._parted(shared, own, Profiles(rows.table, rows.hcps), asked, row, pair, hidden=rows.hidden)
+        return self._designed(raw, len(rows.hcps), asked, row, pair), raw
+
+    def _all_blocks(self, events: Events, asked: Asked) -> list[list[Measure]]:
+        """The kernel's blocks of every measure; none for what is no history."""
+        return [
+            self._blocks(m, events, asked) if isinstance(m, HistoryMeasure) else [] for m in self.measures
+        ]
+
+    @property
+    def _kept_in(self) -> str:
+        """The kernel's dtype. Rates divide by small counts: parts stay in double until they are combined."""
+        combined = any(isinstance(m, HistoryMeasure) and not m.is_raw for m in self.measures)
+        return "float64" if combined else self.dtype
+
+    def _parted(
+        self, shared: Floats, own: Floats, profiles: Profiles, asked: Asked, row: Ints, pair: Ints, *,
+        hidden: Bools | None,
+    ) -> list[list[Floats]]:  # fmt: skip
+        """Per measure its parts: (n_rows, n_columns) each, or (n_requests, 1) for an own view."""
+        raw: list[list[Floats]] = []
+        n_shared = n_own = 0
+        for measure in self.measures:
+            if isinstance(measure, Attribute):
+                raw.append([profiles.flags(measure, self.levels_[measure.column])])
+            elif isinstance(measure, Fit):
+                raw.append([profiles.fits(measure, asked, row=row, pair=pair)])
+            elif measure.own:
+                raw.append([own[:, n_own + j : n_own + j + 1] for j in range(len(measure.parts))])
+                n_own += len(measure.parts)
+            else:
+                raw.append([])
+                for part in measure.parts:
+                    width = 1 if part.alone else len(self._keys_of(measure))
+                    raw[-1].append(shared[:, n_shared : n_shared + width])
+                    n_shared += width
+            if hidden is not None and is_profiling(measure):
+                for block in raw[-1]:
+                    block[hidden[row] if is_own(measure) else hidden] = np.nan
+        return raw
+
+    def _designed(
+        self, raw: Sequence[Sequence[Floats]], n_rows: int, asked: Asked, row: Ints, pair: Ints
+    ) -> Design:
+        """The design that raw counts make."""
+        shared, own = Beside(n_rows, self.dtype), Beside(len(pair), self.dtype)
         for i, (measure, parts) in enumerate(zip(self.measures, raw, strict=True)):
-            (own if _is_own(measure) else shared).add(measure.combine(parts, self.priors_.get(i, ())))
-        design = Design(
-            shared=shared.together(),
-            own=own.together(),
+            (own if is_own(measure) else shared).add(measure.combine(parts, self.priors_.get(i, ())))
+        return self._design_of(shared.together(), own.together(), asked, row, pair)
+
+    def _design_of(self, shared: Floats, own: Floats, asked: Asked, row: Ints, pair: Ints) -> Design:
+        return Design(
+            shared=shared,
+            own=own,
             row=row,
             pair=pair,
             actions=asked.actions,
             groups=asked.groups,
             shared_features=self.shared_features_,
             own_features=self.own_features_,
-        )
-        return design, raw
-
-    def _raw(self, rows: _Rows, asked: Asked, row: Ints, pair: Ints) -> list[list[Floats]]:
-        """Per measure its parts: (n_rows, n_columns) each, or (n_requests, 1) for an own view."""
-        blocks = [
-            self._blocks(m, rows.events, asked) if isinstance(m, HistoryMeasure) else []
-            for m in self.measures
-        ]
-        histories = rows.events.histories
-        hcp: Ints = histories.find(rows.hcps)
-        histories, hcp, together = _narrowed(histories, hcp, [block for some in blocks for block in some])
-        # Rates divide by small counts: their parts are kept in double until they are combined.
-        combined = any(isinstance(m, HistoryMeasure) and not m.is_raw for m in self.measures)
-        shared, own = sweep(
-            histories, together, hcp=hcp, at=rows.at,
-            request_row=row, request_pair=pair, dtype="float64" if combined else self.dtype,
-            n_jobs=self.n_jobs,
-        )  # fmt: skip
-        profiles = Profiles.of(rows.hcps, table=rows.table)
-        raw: list[list[Floats]] = []
-        n_shared = n_own = 0
-        for measure, some in zip(self.measures, blocks, strict=True):
-            if isinstance(measure, Attribute):
-                raw.append([profiles.flags(measure, self.levels_[measure.column])])
-            elif isinstance(measure, Fit):
-                raw.append([profiles.fits(measure, asked, row=row, pair=pair)])
-            elif measure.own:
-                raw.append([own[:, n_own + j : n_own + j + 1] for j in range(len(some))])
-                n_own += len(some)
-            else:
-                raw.append([])
-                for block in some:
-                    raw[-1].append(shared[:, n_shared : n_shared + block.n_keys])
-                    n_shared += block.n_keys
-            if rows.hidden is not None and is_profiling(measure):
-                for part in raw[-1]:
-                    part[rows.hidden[row] if _is_own(measure) else rows.hidden] = np.nan
-        return raw
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A design, and the counts that its numbers were made of.
-
-    Attributes
-    ----------
-    design : the rows and requests
-    measures, columns : what was declared, and the columns each gave
-    raw : per measure its parts: (n_rows, n_columns) each, or (n_requests, 1) for an own view
-    asked : what was looked up of the actions
-    hidden : (n_rows,) True where behaviour and profiles were not read; None is nowhere
-    """
-
-    design: Design
-    measures: tuple[Declared, ...]
-    columns: tuple[tuple[Feature, ...], ...]
-    raw: tuple[tuple[Floats, ...], ...]
-    asked: Asked
-    hidden: Bools | None = None
-
-    def evidence(self, requests: Ints) -> list[RowEvidence]:
-        """The counts behind every number of some requests, by feature name.
-
-        A feature is left out where there is nothing to count: an unknown or restricted attribute, a
-        content without a topic, a faded sum.
-        """
-        rows, pairs = self.design.row[requests], self.design.pair[requests]
-        spots: dict[str, Spot] = {}
-        for measure, features, parts in zip(self.measures, self.columns, self.raw, strict=True):
-            if isinstance(measure, HistoryMeasure) and not measure.is_counted:
-                continue
-            place = requests if _is_own(measure) else rows
-            mine = [part[place] for part in parts]
-            has_key = _has_key(measure, self.asked)[pairs]
-            if self.hidden is not None and is_profiling(measure):
-                has_key = has_key & ~self.hidden[rows]
-            for column, feature in enumerate(features):
-                spots[feature.name] = Spot(measure, mine, column, has_key)
-        return [RowEvidence(spots, row=i) for i in range(len(requests))]
-
-    def only(self, requests: Ints) -> Design:
-        """The design of some requests alone, each with a row of its own."""
-        design = self.design
-        return replace(
-            design,
-            shared=design.shared[design.row[requests]],
-            own=design.own[requests],
-            row=np.arange(len(requests), dtype=np.int64),
-            pair=design.pair[requests],
         )
 
 
@@ -491,99 +480,14 @@ class _Rows:
     hidden: Bools | None
 
 
-class _Beside:
-    """Blocks of columns, put side by side without a copy in double."""
-
-    def __init__(self, n: int, dtype: str) -> None:
-        self.n, self.dtype = n, dtype
-        self.blocks: list[Floats] = []
-
-    def add(self, block: Floats) -> None:
-        self.blocks.append(block)
-
-    def together(self) -> Floats:
-        if self._is_whole():
-            whole: Floats = self.blocks[0].base  # type: ignore[assignment]
-            return whole
-        out: Floats = np.empty((self.n, sum(block.shape[1] for block in self.blocks)), dtype=self.dtype)
-        lo = 0
-        for block in self.blocks:
-            out[:, lo : lo + block.shape[1]] = block
-            lo += block.shape[1]
-        return out
-
-    def _is_whole(self) -> bool:
-        """Whether the blocks stand side by side already, as the kernel wrote them."""
-        whole = self.blocks[0].base if self.blocks else None
-        if whole is None or whole.dtype != self.dtype or any(b.base is not whole for b in self.blocks):
-            return False
-        edges = np.cumsum([0, *(block.shape[1] for block in self.blocks)])
-        if whole.shape != (self.n, edges[-1]) or not whole.flags.c_contiguous:
-            return False
-        starts = [whole.ctypes.data + int(lo) * whole.itemsize for lo in edges[:-1]]
-        return [block.ctypes.data for block in self.blocks] == starts
-
-
-def _narrowed(
-    histories: Histories, hcp: Ints, measures: list[Measure]
-) -> tuple[Histories, Ints, list[Measure]]:
-    """Only the stretch of histories that is asked about: a chunk must not cost what all HCPs cost."""
-    met = hcp[hcp >= 0]
-    lo, hi = (int(met.min()), int(met.max()) + 1) if len(met) else (0, 0)
-    if hi - lo == len(histories.hcps):
-        return histories, hcp, measures
-    part = slice(int(histories.start[lo]), int(histories.start[hi]))
-    views: dict[int, NDArray[Any]] = {}  # measures that share cells go on sharing them
-
-    def view(cells: NDArray[A]) -> NDArray[A]:
-        return views.setdefault(id(cells), cells[part])
-
-    narrow = [
-        replace(
-            m,
-            cells=view(m.cells),
-            ends=None if m.ends is None else view(m.ends),
-            weights=None if m.weights is None else view(m.weights),
-        )
-        for m in measures
-    ]
-    return histories.between(lo, hi), np.where(hcp >= 0, hcp - lo, -1), narrow
-
-
-def _block(
-    part: Part, events: Events, by: str | None, keys: Sequence[object], own: NDArray[np.int32] | None
-) -> Measure:
-    cells = events.cells(by, part.of, keys)
-    ends = None if part.ends is None else events.cells(by, part.ends, keys)
-    if part.value is not None:
-        ends = events.values(cells, part.value)
-        if part.op not in OF_TWO_COLUMNS:
-            cells, ends = np.where(ends >= 0, cells, np.int32(-1)), None
-    weights = None if part.weight is None else events.weights(part.weight)
-    return Measure(
-        part.op, cells, part.span, len(keys), ends=ends, own=own, skip=part.skip, weights=weights
-    )  # fmt: skip
-
-
 def _keys_met(events: Events, by: str, known: NDArray[np.bool_]) -> tuple[str, ...]:
     met, codes = events.codes(by)
     used = np.unique(codes[events.histories.order][known])
     return tuple(sorted(met[c] for c in used if met[c] != ""))
 
 
-def _has_key(measure: Declared, asked: Asked) -> NDArray[np.bool_]:
-    """(K,) whether the measure's own view of each action looks at anything."""
-    if isinstance(measure, HistoryMeasure) and measure.own:
-        return asked.own[str(measure.by)][1] >= 0
-    return np.ones(len(asked.actions), dtype=bool)
-
-
 def _prior_of(measure: Declared) -> type[Prior]:
     return getattr(measure, "prior", None) or BetaPrior
-
-
-def _is_own(measure: Declared) -> bool:
-    return isinstance(measure, Fit) or (isinstance(measure, HistoryMeasure) and measure.own)
 
 
 def _check_options(measures: Sequence[Declared], dtype: str, n_jobs: int) -> None:

@@ -17,7 +17,7 @@ from nba.features.declare import ON_THE_CLOCK
 from nba.features.labels import REST
 from nba.history import Histories
 from nba.history.measures import DEPTHS, SHALLOW
-from nba.history.touches import is_success
+from nba.history.touches import first_successes, is_success
 from nba.tables.kept import kept
 
 TAGS = ("topic", "format", "content_type", "purpose", "depth_level", "product_id")
@@ -36,6 +36,7 @@ class Events:
     interactions : canonical columns, in their own order
     content, channels : the whole tables
     hcps : the hcp table, for the clocks on HCPs' walls; None reads them all in UTC
+    responded : (n_events,) the first success that each touch got; None works it out
     """
 
     histories: Histories
@@ -43,13 +44,21 @@ class Events:
     content: Columns
     channels: Columns
     hcps: Columns | None = None
+    responded: Bools | None = None
     _cells: dict[Any, NDArray[np.int32]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_columns(
-        cls, interactions: Columns, *, content: Columns, channels: Columns, hcps: Columns | None = None
+        cls,
+        interactions: Columns,
+        *,
+        content: Columns,
+        channels: Columns,
+        hcps: Columns | None = None,
+        responded: Bools | None = None,
     ) -> Events:
-        return cls(Histories.from_columns(interactions), interactions, content, channels, hcps)
+        histories = Histories.from_columns(interactions)
+        return cls(histories, interactions, content, channels, hcps, responded)
 
     def cells(self, by: str | None, of: str, keys: Sequence[Any]) -> NDArray[np.int32]:
         """Each event's place among ``keys``; -1 where it is no such event or has another key.
@@ -175,28 +184,21 @@ class Events:
         elif of == "inbound":
             flag = columns["engaged"] & (columns["direction"] == "inbound")
         elif of == "responses":
-            flag = self._responded
+            flag = self._respond() if self.responded is None else self.responded
         else:
             flag = (columns["outcome"] == of) & ~columns["machine"]
         return flag
 
-    @cached_property
-    def _responded(self) -> Bools:
-        """The first success that each touch got, in order of becoming known.
-
-        A later success of the same touch never takes its place, so the flag cannot change with the future.
-        """
-        columns, order = self.interactions, self.histories.order
+    def _respond(self) -> Bools:
+        """The first success that each touch got, in order of becoming known."""
+        columns = self.interactions
         success = is_success(columns, self.channels)
         answers = np.where(columns["touch"], columns["interaction_id"], columns["parent_id"])
         alone = answers == ""
         answers = np.where(alone, columns["interaction_id"], answers)
         # Another HCP's row may name the same parent; it must not take the response away.
         touch = _factorize(answers)[1] + len(answers) * _factorize(columns["hcp_id"])[1]
-        ordered = order[success[order]]
-        first = np.zeros(len(success), dtype=bool)
-        first[ordered[np.unique(touch[ordered], return_index=True)[1]]] = True
-        return first
+        return first_successes(success, touch, order=self.histories.order)
 
 
 @kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -47,15 +48,15 @@ def is_profiling(measure: Declared) -> bool:
 
 @dataclass(frozen=True)
 class Profiles:
-    """The hcp table, and which of its rows stand behind a design's rows (-1: not in it)."""
+    """The hcp table, sorted by ``hcp_id`` as canonical tables are, and the HCPs of a design's rows."""
 
     table: Columns
-    place: Ints
+    hcps: Strings
 
-    @classmethod
-    def of(cls, hcps: Strings, *, table: Columns) -> Profiles:
-        """Find HCPs in a table that is sorted by ``hcp_id``, as canonical tables are."""
-        return cls(table, places(table["hcp_id"], hcps))
+    @cached_property
+    def place(self) -> Ints:
+        """(n_rows,) which of the table's rows stands behind each; -1: not in it. Sought when asked for."""
+        return places(self.table["hcp_id"], self.hcps)
 
     def flags(self, attribute: Attribute, columns: Sequence[str]) -> Floats:
         """(n_rows, n_columns): one flag a level, or the number; NaN where not known or protected."""

@@ -1,4 +1,4 @@
-"""The kernel's compiled loops."""
+"""The kernel's compiled loop over HCPs, and what it keeps up."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import math
 import numpy as np
 from numba import njit
 
-MOST_SLOPED = 100
-"""Points of a SLOPE: pairs grow with their square."""
+from nba.history.through import look_through
+
+NEVER_MET = -(2**62)
+"""Stands for the moment of what has not happened; a constant, so that loops can be compiled with it."""
 
 
 @njit(cache=True, nogil=True)
@@ -16,19 +18,14 @@ def sweep_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     start, ts, known, rows, hcp, at, first_request, pair, spec, view, cells, weights, owns, n_values, shared,
     own,
 ):  # fmt: skip
-    n_measures = spec.shape[0]
-    most_keys = 1
-    for m in range(n_measures):
-        most_keys = max(most_keys, spec[m, 4])
-    most_events = 1
-    for h in range(len(start) - 1):
-        most_events = max(most_events, start[h + 1] - start[h])
-    total = np.zeros(most_keys)
-    latest = np.full(most_keys, -(2**62), dtype=np.int64)
+    """Fill ``shared`` and ``own`` for rows that are sorted by HCP, in any order of moments."""
+    most_keys, most_events, most_rows = _most(start, rows, hcp, spec)
+    total, mean = np.zeros(most_keys), np.zeros(most_keys)
+    latest = np.full(most_keys, NEVER_MET, dtype=np.int64)
     tally = np.zeros(most_keys, dtype=np.int64)
-    mean = np.zeros(most_keys)
     met = np.zeros(max(n_values, 1), dtype=np.int64)
-    inside = np.zeros(most_events, dtype=np.bool_)
+    in_time, when = np.empty(most_events, dtype=np.int64), np.empty(most_events, dtype=np.int64)
+    in_turn, upto = np.empty(most_rows, dtype=np.int64), np.empty(most_rows, dtype=np.int64)
     r = 0
     while r < len(rows):
         h = hcp[rows[r]]
@@ -37,221 +34,179 @@ def sweep_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             r_end += 1
         lo = start[h] if h >= 0 else 0
         hi = start[h + 1] if h >= 0 else 0
-        by_ts = np.argsort(ts[lo:hi], kind="mergesort") + lo
-        for m in range(n_measures):
-            if spec[m, 0] < 4:
-                _keep_up(
-                    m, r, r_end, lo, hi, by_ts, ts, known, rows, at, first_request, pair, spec, view, cells,
-                    weights, owns, shared, own, total, latest, inside,
+        mine, seen, by_ts, times = (
+            in_turn[: r_end - r],
+            upto[: r_end - r],
+            in_time[: hi - lo],
+            when[: hi - lo],
+        )
+        _line_up(rows[r:r_end], at, ts[lo:hi], known[lo:hi], mine, seen, by_ts, times)
+        for m in range(len(spec)):
+            op, which, ends = spec[m, 0], spec[m, 1], spec[m, 2]
+            weighed = spec[m, 7]
+            key = cells[which, lo:hi]
+            end = cells[ends, lo:hi] if ends >= 0 else cells[0, :0]
+            weight = weights[weighed, lo:hi] if weighed >= 0 else weights[0, :0]
+            asked = owns[view[m]] if view[m] >= 0 else owns[0, :0]
+            if op == 0:
+                _count(
+                    spec[m], key, ts[lo:hi], by_ts, times, mine, seen, at, first_request, pair, asked,
+                    view[m] >= 0, shared, own, total,
+                )  # fmt: skip
+            elif op == 1:
+                _recency(
+                    spec[m], key, ts[lo:hi], mine, seen, at, first_request, pair, asked, view[m] >= 0, shared,
+                    own, latest,
+                )  # fmt: skip
+            elif op == 2:
+                _decayed(
+                    spec[m], key, ts[lo:hi], weight, mine, seen, at, first_request, pair, asked, view[m] >= 0,
+                    shared, own, total, latest,
+                )  # fmt: skip
+            elif op == 3:
+                _streak(
+                    spec[m], key, end, ts[lo:hi], known[lo:hi], mine, seen, first_request, pair, asked,
+                    view[m] >= 0, shared, own, total, latest,
                 )  # fmt: skip
             else:
-                _look_through(
-                    m, r, r_end, lo, hi, by_ts, ts, known, rows, at, first_request, pair, spec, view, cells,
-                    weights, owns, shared, own, total, latest, tally, mean, met,
+                look_through(
+                    spec[m], key, end, weight, ts[lo:hi], by_ts, times, mine, seen, at, first_request, pair,
+                    asked, view[m] >= 0, shared, own, total, latest, tally, mean, met,
                 )  # fmt: skip
         r = r_end
 
 
 @njit(cache=True, nogil=True)
-def _keep_up(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    m, r, r_end, lo, hi, by_ts, ts, known, rows, at, first_request, pair, spec, view, cells, weights, owns,
-    shared, own, total, latest, inside,
-):  # fmt: skip
-    """One HCP's rows of one op that is kept up from one moment to the next."""
-    op, which, ends, span, n_keys, column, _, weighed = spec[m]
-    seen = lo  # events known before the moment are [lo, seen)
-    gone = 0  # events of by_ts that fell out of the window are [0, gone)
-    for q in range(r, r_end):
-        row = rows[q]
-        now = at[row]
-        while seen < hi and known[seen] < now:
-            key = cells[which, seen]
-            t = ts[seen]
-            if op == 0:
-                inside[seen - lo] = key >= 0 and t >= now - span
-                if inside[seen - lo]:
-                    total[key] += 1.0
-            elif op == 1:
-                if key >= 0 and t > latest[key]:
-                    latest[key] = t
-            elif op == 2:
-                if key >= 0:
-                    weight = weights[weighed, seen] if weighed >= 0 else 1.0
-                    if weight == weight:  # NaN weighs nothing
-                        _decay_in(total, latest, key, t, span, weight)
-            else:
-                end = cells[ends, seen] if ends >= 0 else -1
-                if key >= 0 and t > latest[key]:
-                    total[key] += 1.0
-                if end >= 0 and t > latest[end]:
-                    latest[end] = t
-                    # An ending that arrives late leaves the touches after it standing.
-                    total[end] = 0.0
-                    back = seen
-                    while back >= lo and known[back] > t:
-                        if cells[which, back] == end and ts[back] > t:
-                            total[end] += 1.0
-                        back -= 1
-            seen += 1
-        if op == 0:
-            while gone < hi - lo and ts[by_ts[gone]] < now - span:
-                e = by_ts[gone]
-                if e < seen and inside[e - lo]:
-                    inside[e - lo] = False
-                    total[cells[which, e]] -= 1.0
-                gone += 1
-        if view[m] < 0:
-            for key in range(n_keys):
-                shared[row, column + key] = _value(op, total[key], latest[key], now, span)
-        else:
-            for i in range(first_request[row], first_request[row + 1]):
-                key = owns[view[m], pair[i]]
-                if key >= 0:
-                    own[i, column] = _value(op, total[key], latest[key], now, span)
-                else:
-                    own[i, column] = np.nan if op == 1 else 0.0
-    for e in range(lo, seen):  # only what was touched is wiped: keys may be many
-        key = cells[which, e]
-        if key >= 0:
-            total[key] = 0.0
-            latest[key] = -(2**62)
-        if ends >= 0 and cells[ends, e] >= 0:
-            total[cells[ends, e]] = 0.0
-            latest[cells[ends, e]] = -(2**62)
-        inside[e - lo] = False
+def _most(start, rows, hcp, spec):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """How many keys a measure has at the most, and how many events and rows one HCP."""
+    keys, events, longest, run = 1, 1, 1, 0
+    for m in range(len(spec)):
+        keys = max(keys, spec[m, 4])
+    for i in range(len(rows)):
+        h = hcp[rows[i]]
+        run = run + 1 if i > 0 and hcp[rows[i - 1]] == h else 1
+        longest = max(longest, run)
+        if h >= 0:
+            events = max(events, start[h + 1] - start[h])
+    return keys, events, longest
 
 
 @njit(cache=True, nogil=True)
-def _look_through(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    m, r, r_end, lo, hi, by_ts, ts, known, rows, at, first_request, pair, spec, view, cells, weights, owns,
-    shared, own, total, latest, tally, mean, met,
-):  # fmt: skip
-    """One HCP's rows of one op that goes through a window at every moment."""
-    op, which, ends, span, n_keys, column, skip, weighed = spec[m]
-    seen = lo
-    gone = 0
-    for q in range(r, r_end):
-        row = rows[q]
-        now = at[row]
-        while seen < hi and known[seen] < now:
-            seen += 1
-        while gone < hi - lo and ts[by_ts[gone]] < now - span:
-            gone += 1
-        _gather(
-            op, by_ts, gone, seen, now - skip, ts, cells, which, ends, weights, weighed, n_keys, total,
-            latest, tally, mean, met,
-        )  # fmt: skip
-        if view[m] < 0:
-            for key in range(n_keys):
-                shared[row, column + key] = _gathered(op, total[key], latest[key], tally[key], now - skip)
-        else:
-            for i in range(first_request[row], first_request[row + 1]):
-                key = owns[view[m], pair[i]]
-                if key >= 0:
-                    own[i, column] = _gathered(op, total[key], latest[key], tally[key], now - skip)
-                else:
-                    own[i, column] = np.nan if op == 5 or op == 6 or op == 10 else 0.0
-        for j in range(gone, hi - lo):
-            key = cells[which, by_ts[j]]
-            if key >= 0:
-                total[key] = 0.0
-                latest[key] = -(2**62)
-                tally[key] = 0
-                mean[key] = 0.0
-
-
-@njit(cache=True, nogil=True)
-def _gather(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    op, by_ts, gone, seen, until, ts, cells, which, ends, weights, weighed, n_keys, total, latest, tally,
-    mean, met,
-):  # fmt: skip
-    """Keep what an op wants of the events of one window that were known, in the order of time.
-
-    Every sum starts anew in each window: so a row's bits do not depend on which other rows are computed.
-    """
-    if op == 10:
-        for key in range(n_keys):
-            _slope(by_ts, gone, seen, until, ts, cells, which, weights, weighed, key, total, tally)
-        return
-    end = gone
-    while end < len(by_ts) and ts[by_ts[end]] < until:
-        end += 1
-    for j in range(gone, end):
-        e = by_ts[j]
-        key = cells[which, e]
-        if e >= seen or key < 0:
-            continue
-        if op == 4:
-            if not math.isnan(weights[weighed, e]):
-                total[key] += weights[weighed, e]
-        elif op == 5:
-            if tally[key] == 0:
-                latest[key] = ts[e]
-            tally[key] += 1
-        elif op == 6:
-            if tally[key] > 0:  # Welford's update: the gaps' mean, and the sum of squares about it
-                gap = (ts[e] - latest[key]) / 86400.0
-                off = gap - mean[key]
-                mean[key] += off / tally[key]
-                total[key] += off * (gap - mean[key])
-            latest[key] = ts[e]
-            tally[key] += 1
-        elif cells[ends, e] >= 0:
-            value = cells[ends, e]
-            if op == 7:
-                total[key] += met[value] == 0
-                met[value] = 1
-            elif op == 8:
-                met[value] += 1
-            else:
-                total[key] += tally[key] > 0 and latest[key] != value
-                latest[key] = value
-                tally[key] += 1
-    if op == 7 or op == 8:
-        for j in range(gone, end):
-            e = by_ts[j]
-            key = cells[which, e]
-            if e < seen and key >= 0 and cells[ends, e] >= 0:
-                value = cells[ends, e]
-                if op == 8 and met[value] > 0:
-                    total[key] += met[value] * math.log(met[value])
-                met[value] = 0
-
-
-@njit(cache=True, nogil=True)
-def _slope(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    by_ts,
-    gone,
-    seen,
-    until,
-    ts,
-    cells,
-    which,
-    weights,
-    weighed,
-    key,
-    total,
-    tally,
-):
-    times, values = np.empty(MOST_SLOPED, dtype=np.int64), np.empty(MOST_SLOPED)
+def _line_up(rows, at, ts, known, mine, seen, by_ts, times):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """One HCP's rows by moment, how many events each knows of, and the events in the order of time."""
+    mine[:] = rows
+    _sort(at, mine)
     n = 0
-    j = len(by_ts) - 1
-    while j >= gone and n < MOST_SLOPED:  # the latest come first
-        e = by_ts[j]
-        if e < seen and ts[e] < until and cells[which, e] == key and not math.isnan(weights[weighed, e]):
-            times[n], values[n] = ts[e], weights[weighed, e]
+    for q in range(len(mine)):
+        now = at[mine[q]]
+        while n < len(known) and known[n] < now:
             n += 1
-        j -= 1
-    slopes = np.empty(n * (n - 1) // 2)
-    k = 0
-    for i in range(n):
-        for j in range(i):
-            if times[i] != times[j]:
-                slopes[k] = (values[i] - values[j]) / ((times[i] - times[j]) / 86400.0)
-                k += 1
-    if k:
-        total[key] = np.median(slopes[:k])
-        tally[key] = k
+        seen[q] = n
+    for e in range(len(ts)):
+        by_ts[e] = e
+    _sort(ts, by_ts)
+    for j in range(len(ts)):
+        times[j] = ts[by_ts[j]]
+
+
+@njit(cache=True, nogil=True)
+def _sort(keys, order):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Sort positions by their keys in place, quickly what is nearly sorted; equal ones stay as they stand."""
+    moves = 0
+    for i in range(1, len(order)):
+        e = order[i]
+        j = i
+        while j > 0 and keys[order[j - 1]] > keys[e]:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = e
+        moves += i - j
+        if moves > 8 * len(order) + 64:
+            order[:] = order[np.argsort(keys[order], kind="mergesort")]
+            return
+
+
+@njit(cache=True, nogil=True)
+def _count(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    spec, key, ts, by_ts, times, mine, seen, at, first_request, pair, asked, is_own, shared, own, total
+):  # fmt: skip
+    span, n_keys, column = spec[3], spec[4], spec[5]
+    entered = gone = 0  # events known are [0, entered); those of by_ts that fell out are [0, gone)
+    for q in range(len(mine)):
+        row = mine[q]
+        begin = at[row] - span
+        while gone < len(times) and times[gone] < begin:
+            e = by_ts[gone]
+            # One that arrives after it has fallen out never entered.
+            if e < entered and key[e] >= 0:
+                total[key[e]] -= 1.0
+            gone += 1
+        for e in range(entered, seen[q]):
+            if key[e] >= 0 and ts[e] >= begin:
+                total[key[e]] += 1.0
+        entered = seen[q]
+        if is_own:
+            for i in range(first_request[row], first_request[row + 1]):
+                k = asked[pair[i]]
+                own[i, column] = total[k] if k >= 0 else 0.0
+        else:
+            for k in range(n_keys):
+                shared[row, column + k] = total[k]
+    _wipe(total, 0.0, key, entered, n_keys)
+
+
+@njit(cache=True, nogil=True)
+def _recency(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    spec, key, ts, mine, seen, at, first_request, pair, asked, is_own, shared, own, latest
+):  # fmt: skip
+    n_keys, column = spec[4], spec[5]
+    entered = 0
+    for q in range(len(mine)):
+        row = mine[q]
+        now = at[row]
+        for e in range(entered, seen[q]):
+            if key[e] >= 0 and ts[e] > latest[key[e]]:
+                latest[key[e]] = ts[e]
+        entered = seen[q]
+        if is_own:
+            for i in range(first_request[row], first_request[row + 1]):
+                k = asked[pair[i]]
+                own[i, column] = _days_since(latest[k], now) if k >= 0 else np.nan
+        else:
+            for k in range(n_keys):
+                shared[row, column + k] = _days_since(latest[k], now)
+    _wipe(latest, NEVER_MET, key, entered, n_keys)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _days_since(latest, now):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    return (now - latest) / 86400.0 if latest > NEVER_MET else np.nan
+
+
+@njit(cache=True, nogil=True)
+def _decayed(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    spec, key, ts, weight, mine, seen, at, first_request, pair, asked, is_own, shared, own, total, latest
+):  # fmt: skip
+    span, n_keys, column = spec[3], spec[4], spec[5]
+    entered = 0
+    for q in range(len(mine)):
+        row = mine[q]
+        now = at[row]
+        for e in range(entered, seen[q]):
+            if key[e] >= 0:
+                w = weight[e] if len(weight) else 1.0
+                if w == w:  # NaN weighs nothing
+                    _decay_in(total, latest, key[e], ts[e], span, w)
+        entered = seen[q]
+        if is_own:
+            for i in range(first_request[row], first_request[row + 1]):
+                k = asked[pair[i]]
+                own[i, column] = _faded(total[k], latest[k], now, span) if k >= 0 else 0.0
+        else:
+            for k in range(n_keys):
+                shared[row, column + k] = _faded(total[k], latest[k], now, span)
+    _wipe(total, 0.0, key, entered, n_keys)
+    _wipe(latest, NEVER_MET, key, entered, n_keys)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -261,7 +216,7 @@ def _decay_in(total, latest, key, t, span, weight):  # type: ignore[no-untyped-d
     The total moves with events alone, never with the moments asked about: so a row's bits do not depend
     on which other rows are computed beside it.
     """
-    if latest[key] <= -(2**62):
+    if latest[key] <= NEVER_MET:
         total[key] = weight
         latest[key] = t
     elif t >= latest[key]:
@@ -272,22 +227,53 @@ def _decay_in(total, latest, key, t, span, weight):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _value(op, total, latest, now, span):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    if op == 1:
-        return (now - latest) / 86400.0 if latest > -(2**62) else np.nan
-    if op == 2:
-        if latest <= -(2**62):
-            return 0.0
-        return total * math.exp(-0.6931471805599453 * (now - latest) / span)
-    return total
+def _faded(total, latest, now, span):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    if latest <= NEVER_MET:
+        return 0.0
+    return total * math.exp(-0.6931471805599453 * (now - latest) / span)
+
+
+@njit(cache=True, nogil=True)
+def _streak(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    spec, key, end, ts, known, mine, seen, first_request, pair, asked, is_own, shared, own, total, latest
+):  # fmt: skip
+    n_keys, column = spec[4], spec[5]
+    entered = 0
+    for q in range(len(mine)):
+        row = mine[q]
+        for e in range(entered, seen[q]):
+            t = ts[e]
+            if key[e] >= 0 and t > latest[key[e]]:
+                total[key[e]] += 1.0
+            k = end[e] if len(end) else -1
+            if k >= 0 and t > latest[k]:
+                latest[k] = t
+                # An ending that arrives late leaves the touches after it standing.
+                total[k] = 0.0
+                back = e
+                while back >= 0 and known[back] > t:
+                    if key[back] == k and ts[back] > t:
+                        total[k] += 1.0
+                    back -= 1
+        entered = seen[q]
+        if is_own:
+            for i in range(first_request[row], first_request[row + 1]):
+                k = asked[pair[i]]
+                own[i, column] = total[k] if k >= 0 else 0.0
+        else:
+            for k in range(n_keys):
+                shared[row, column + k] = total[k]
+    _wipe(total, 0.0, key, entered, n_keys)
+    _wipe(total, 0.0, end, min(entered, len(end)), n_keys)
+    _wipe(latest, NEVER_MET, end, min(entered, len(end)), n_keys)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _gathered(op, total, latest, tally, until):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    if op == 5:
-        return (until - latest) / 86400.0 if tally > 0 else np.nan
-    if op == 6:
-        return math.sqrt(total / (tally - 2)) if tally > 2 else np.nan
-    if op == 10:
-        return total if tally > 0 else np.nan
-    return total
+def _wipe(kept, nothing, key, entered, n_keys):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Make ready for the next HCP. Keys may be many: then only what was touched is wiped."""
+    if n_keys <= entered:
+        kept[:n_keys] = nothing
+    else:
+        for e in range(entered):
+            if key[e] >= 0:
+                kept[key[e]] = nothing

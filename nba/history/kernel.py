@@ -9,7 +9,7 @@ import numpy as np
 
 from nba.contracts import DAY, Floats, Ints
 from nba.errors import ArgumentError
-from nba.history.blocks import Measure, Op, lay_out
+from nba.history.blocks import Measure, Op, Table, lay_out
 from nba.history.compiled import sweep_rows
 from nba.history.histories import Histories
 
@@ -65,11 +65,11 @@ def sweep(
     pair = np.ascontiguousarray([] if request_pair is None else request_pair, dtype=np.int64)
     table = lay_out(measures, len(histories.ts))
     _check_rows(hcp, at, row, pair, n_hcps=len(histories.hcps), n_pairs=table.n_pairs)
-    first_request = np.searchsorted(row, np.arange(len(at) + 1)).astype(np.int64)
+    first_request = _first_requests(row, len(at))
     shared = np.empty((len(at), table.n_shared), dtype=dtype)
     own = np.empty((len(pair), table.n_own), dtype=dtype)
-    # Rows of one HCP are visited in time order; where they stand in the output is theirs to keep.
-    rows = np.lexsort((at, hcp)).astype(np.int64)
+    # Rows are visited HCP by HCP; where they stand in the output is theirs to keep.
+    rows = _by_hcp(hcp)
     bounds = _cut(hcp[rows], n_jobs)
 
     def run(lo: int, hi: int) -> None:
@@ -84,6 +84,36 @@ def sweep(
         with ThreadPoolExecutor(n_jobs) as pool:
             list(pool.map(run, bounds[:-1], bounds[1:]))
     return shared, own
+
+
+def sweep_one(
+    table: Table, ts: Ints, known: Ints, kinds: Ints, *, at: int, pair: Ints, dtype: str
+) -> tuple[Floats, Floats]:
+    """As :func:`sweep`, for one HCP at one moment, whose events are of kinds that were laid out before.
+
+    Parameters
+    ----------
+    table : measures laid out over kinds, as if each were an event
+    ts, known : (n_events,) int64 seconds, in the order of becoming known
+    kinds : (n_events,) which column of the table's arrays each event is like
+    pair : (n_requests,) the pairs of the own views
+
+    Returns
+    -------
+    shared : (1, n_shared)
+    own : (n_requests, n_own)
+    """
+    shared, own = np.empty((1, table.n_shared), dtype=dtype), np.empty((len(pair), table.n_own), dtype=dtype)
+    sweep_rows(
+        np.array([0, len(ts)], dtype=np.int64), ts, known, _FIRST, _FIRST, np.array([at], dtype=np.int64),
+        np.array([0, len(pair)], dtype=np.int64), pair, table.spec, table.view,
+        table.cells.take(kinds, axis=1, mode="clip"), table.weights.take(kinds, axis=1, mode="clip"),
+        table.views, table.n_values, shared, own,
+    )  # fmt: skip
+    return shared, own
+
+
+_FIRST = np.zeros(1, dtype=np.int64)
 
 
 def warm_up() -> None:
@@ -113,6 +143,20 @@ def _check_inside(name: str, index: Ints, low: int, high: int) -> None:
     if len(index) and (index.min() < low or index.max() >= high):
         found = f"{int(index.min())} to {int(index.max())}"
         raise ArgumentError(f"{name} runs from {found}; expected {low} to {high - 1}.")
+
+
+def _first_requests(row: Ints, n_rows: int) -> Ints:
+    """(n_rows + 1,) where the requests of each row begin."""
+    if not len(row):
+        return np.zeros(n_rows + 1, dtype=np.int64)
+    return np.searchsorted(row, np.arange(n_rows + 1)).astype(np.int64)
+
+
+def _by_hcp(hcp: Ints) -> Ints:
+    """Rows in the order of their HCPs."""
+    if (hcp[1:] >= hcp[:-1]).all():
+        return np.arange(len(hcp), dtype=np.int64)
+    return np.argsort(hcp, kind="stable").astype(np.int64)
 
 
 def _cut(hcp: Ints, n_jobs: int) -> list[int]:

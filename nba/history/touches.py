@@ -40,6 +40,29 @@ def is_success(interactions: Columns, channels: Columns) -> Bools:
     return won & ~interactions["machine"]
 
 
+def first_successes(success: Bools, touch: Ints, *, order: Ints) -> Bools:
+    """The first success that each touch got, in the order of becoming known.
+
+    A later success of the same touch never takes its place, so the flag cannot change with the future.
+
+    Parameters
+    ----------
+    success : (n_events,) as of :func:`is_success`
+    touch : (n_events,) a number for the touch that each event answers
+    order : (n_events,) positions of the events in the order of becoming known
+
+    Examples
+    --------
+    >>> won = np.array([True, True, True])
+    >>> first_successes(won, np.array([4, 4, 7]), order=np.array([1, 0, 2]))
+    array([False,  True,  True])
+    """
+    ordered = order[success[order]]
+    first: Bools = np.zeros(len(success), dtype=bool)
+    first[ordered[np.unique(touch[ordered], return_index=True)[1]]] = True
+    return first
+
+
 def touch_answered(interactions: Columns) -> Ints:
     """For every event the position of the touch it answers: itself for a touch, its parent, or the latest.
 

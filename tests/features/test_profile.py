@@ -19,7 +19,7 @@ TABLE = {
 
 
 def profiles(*hcps: str) -> Profiles:
-    return Profiles.of(np.array(hcps, dtype=object), table=TABLE)
+    return Profiles(TABLE, np.array(hcps, dtype=object))
 
 
 @pytest.mark.parametrize(("enough", "found"), [(1, ("nurse", "physician")), (2, ("nurse",)), (3, ())])

@@ -1,0 +1,74 @@
+"""A design, kept together with the counts behind its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba.contracts import Bools, Design, Feature, Floats, Ints
+from nba.features.asked import Asked
+from nba.features.blocks import is_own
+from nba.features.declare import Declared, HistoryMeasure
+from nba.features.evidence import RowEvidence, Spot
+from nba.features.profile import is_profiling
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A design, and the counts that its numbers were made of.
+
+    Attributes
+    ----------
+    design : the rows and requests
+    measures, columns : what was declared, and the columns each gave
+    raw : per measure its parts: (n_rows, n_columns) each, or (n_requests, 1) for an own view
+    asked : what was looked up of the actions
+    hidden : (n_rows,) True where behaviour and profiles were not read; None is nowhere
+    """
+
+    design: Design
+    measures: tuple[Declared, ...]
+    columns: tuple[tuple[Feature, ...], ...]
+    raw: tuple[tuple[Floats, ...], ...]
+    asked: Asked
+    hidden: Bools | None = None
+
+    def evidence(self, requests: Ints) -> list[RowEvidence]:
+        """The counts behind every number of some requests, by feature name.
+
+        A feature is left out where there is nothing to count: an unknown or restricted attribute, a
+        content without a topic, a faded sum.
+        """
+        rows, pairs = self.design.row[requests], self.design.pair[requests]
+        spots: dict[str, Spot] = {}
+        for measure, features, parts in zip(self.measures, self.columns, self.raw, strict=True):
+            if isinstance(measure, HistoryMeasure) and not measure.is_counted:
+                continue
+            place = requests if is_own(measure) else rows
+            mine = [part[place] for part in parts]
+            has_key = _has_key(measure, self.asked)[pairs]
+            if self.hidden is not None and is_profiling(measure):
+                has_key = has_key & ~self.hidden[rows]
+            for column, feature in enumerate(features):
+                spots[feature.name] = Spot(measure, mine, column, has_key)
+        return [RowEvidence(spots, row=i) for i in range(len(requests))]
+
+    def only(self, requests: Ints) -> Design:
+        """The design of some requests alone, each with a row of its own."""
+        design = self.design
+        return replace(
+            design,
+            shared=design.shared[design.row[requests]],
+            own=design.own[requests],
+            row=np.arange(len(requests), dtype=np.int64),
+            pair=design.pair[requests],
+        )
+
+
+def _has_key(measure: Declared, asked: Asked) -> NDArray[np.bool_]:
+    """(K,) whether the measure's own view of each action looks at anything."""
+    if isinstance(measure, HistoryMeasure) and measure.own:
+        return asked.own[str(measure.by)][1] >= 0
+    return np.ones(len(asked.actions), dtype=bool)
