@@ -25,8 +25,16 @@ from nba.features.labels import (
     outcome_to_json,
 )
 from nba.features.pace import Acceleration, DepthVelocity, Gap, GapSpread, Slope, Trend, Velocity
+from nba.features.peers import PeerEngagement, PeerRank, Peers
+from nba.features.prescriptions import (
+    Prescriptions,
+    PrescriptionShare,
+    PrescriptionTrend,
+    prescribing_sensitivity,
+)
 from nba.features.ready import Lack, Readiness, readiness
 from nba.features.seen import Seen
+from nba.features.signals import SignalAge, Signals
 from nba.features.silence import Fatigue, NonEngagement, Silence
 from nba.features.standard import STANDARD, WIDE
 from nba.features.variety import Distinct, Diversity, Elsewhere, Share
@@ -73,10 +81,19 @@ __all__ = [
     "Velocity",
     "Lack",
     "Readiness",
+    "PeerEngagement",
+    "PeerRank",
+    "Peers",
+    "PrescriptionShare",
+    "PrescriptionTrend",
+    "Prescriptions",
+    "SignalAge",
+    "Signals",
     "WIDE",
     "action_groups",
     "outcome_from_json",
     "outcome_to_json",
+    "prescribing_sensitivity",
     "readiness",
     "warm_up",
 ]

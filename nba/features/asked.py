@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.contracts import Action, Columns, Floats, Strings
+from nba.features.beside import TableMeasure
 from nba.features.declare import Declared, Fit, HistoryMeasure
 from nba.features.events import action_groups, content_tags
 
@@ -35,7 +36,8 @@ class Asked:
     @classmethod
     def of(cls, actions: Sequence[Action], *, measures: Sequence[Declared], content: Columns) -> Asked:
         """Look up what these measures need to know of the actions."""
-        kinds = {m.by for m in measures if isinstance(m, HistoryMeasure) and m.own and m.by is not None}
+        viewing = (m for m in measures if isinstance(m, HistoryMeasure | TableMeasure) and m.own)
+        kinds = {m.by for m in viewing if m.by is not None}
         columns = {m.audience for m in measures if isinstance(m, Fit)}
         return cls(
             actions=tuple(actions),

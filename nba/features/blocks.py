@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.contracts import Floats, Ints
+from nba.features.beside import TableMeasure
 from nba.features.declare import Declared, Fit, HistoryMeasure, Part
 from nba.features.events import Events
 from nba.history import Histories, Measure
@@ -20,7 +21,7 @@ A = TypeVar("A", bound=np.generic)
 
 def is_own(measure: Declared) -> bool:
     """Whether a measure gives columns of requests rather than of rows."""
-    return isinstance(measure, Fit) or (isinstance(measure, HistoryMeasure) and measure.own)
+    return isinstance(measure, Fit) or (isinstance(measure, HistoryMeasure | TableMeasure) and measure.own)
 
 
 def block_of(
@@ -89,7 +90,9 @@ class Beside:
     def _is_whole(self) -> bool:
         """Whether the blocks stand side by side already, as the kernel wrote them."""
         whole = self.blocks[0].base if self.blocks else None
-        if whole is None or whole.dtype != self.dtype or any(b.base is not whole for b in self.blocks):
+        if not isinstance(whole, np.ndarray) or any(b.base is not whole for b in self.blocks):
+            return False
+        if whole.dtype != self.dtype:
             return False
         edges = np.cumsum([0, *(block.shape[1] for block in self.blocks)])
         if whole.shape != (self.n, edges[-1]) or not whole.flags.c_contiguous:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nba.contracts import Action, Design, Floats, Ints
 from nba.errors import TableError
+from nba.features.beside import TableMeasure
 from nba.features.declare import ON_THE_CLOCK, Attribute, Declared, Fit, HistoryMeasure
 from nba.features.events import Events
 from nba.features.kinds import HAS_PARENT, MACHINE, RESPONDED, Fields, Kinds, Laid, Said
@@ -59,8 +60,9 @@ class Compiled:
     whole; each combination is checked and laid out once, the first few times it is met, by the code that
     batches go through. Nothing of an HCP is kept between calls.
 
-    Where a measure reads clocks, amounts or durations, and where records are unusual (new keys, redelivered
-    rows, texts for numbers), a call goes the batch's way: the same numbers, in about a millisecond.
+    Where a measure reads clocks, amounts, durations or tables beside the log, and where records are unusual
+    (new keys, redelivered rows, texts for numbers), a call goes the batch's way: the same numbers, in about a
+    millisecond.
     Columns of records that no measure reads are not checked.
 
     Made by :meth:`EngagementFeatures.compiled`.
@@ -70,6 +72,8 @@ class Compiled:
         self._features = features
         self._content, self._channels = tables.columns("content"), tables.columns("channels")
         self._hcps = tables.columns("hcps")
+        self._beside = features._laid.out(features._of_tables(), tables)
+        self._peers = features._everybody(tables, tables)
         self._asked = features.ask(actions, self._content)
         self._pair = np.arange(len(actions), dtype=np.int64)
         self._row = np.zeros(len(actions), dtype=np.int64)
@@ -113,7 +117,7 @@ class Compiled:
         if self._is_plain:
             return features._design_of(shared, own, self._asked, self._row, self._pair)
         people = Profiles(self._hcps, np.array([hcp_id], dtype=object))
-        raw = features._parted(shared, own, people, self._asked, self._row, self._pair, hidden=None)
+        raw = features._parted(shared, own, people, self._asked, self._row, self._pair)
         return features._designed(raw, 1, self._asked, self._row, self._pair)
 
     def _the_long_way(self, hcp_id: str, history: Sequence[Record], at: int) -> Design:
@@ -125,8 +129,9 @@ class Compiled:
                 "Give the history of the HCP who is asked about, and of nobody else."
             )
         events = Events.from_columns(
-            interactions, content=self._content, channels=self._channels, hcps=self._hcps
-        )
+            interactions, content=self._content, channels=self._channels, hcps=self._hcps,
+            beside=self._beside, peers=self._peers,
+        )  # fmt: skip
         found = self._features.design(
             events, self._hcps, hcps=np.array([hcp_id], dtype=object), at=np.array([at], dtype=np.int64),
             actions=self._asked, row=self._row, pair=self._pair,
@@ -204,6 +209,8 @@ def _fields_of(measures: Sequence[Declared]) -> Fields | None:
     for measure in measures:
         if isinstance(measure, (Attribute, Fit)):
             continue
+        if isinstance(measure, TableMeasure):
+            return None
         weights = {part.weight for part in measure.parts}
         keys = {measure.by, *(part.value for part in measure.parts)} - {None}
         if keys & set(ON_THE_CLOCK) or weights & {"amount", "duration_s"}:

@@ -10,6 +10,7 @@ import numpy as np
 
 from nba.contracts import DAY, Evidence, Feature, Floats
 from nba.errors import ArgumentError
+from nba.features.beside import TableMeasure
 from nba.history import BetaPrior, GammaPrior, Op, beta_prior
 from nba.tables import TABLES
 
@@ -413,7 +414,7 @@ class Fit:
 
 _WHOLE_HISTORY_DAYS = 200 * 365
 
-Declared: TypeAlias = HistoryMeasure | Attribute | Fit
+Declared: TypeAlias = HistoryMeasure | Attribute | Fit | TableMeasure
 
 
 def to_json(measure: Declared) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nba.contracts import Action, Bools, Columns, Design, Feature, Floats, Ints, State, Strings
 from nba.errors import ArgumentError, NBAWarning, NotFittedError
 from nba.features.asked import Asked
+from nba.features.beside import LaidOut, Sight, TableMeasure, check_there
 from nba.features.blocks import Beside, block_of, is_own, narrowed
 from nba.features.compiled import Compiled
 from nba.features.declare import (
@@ -32,7 +33,7 @@ from nba.features.profile import Profiles, is_profiling, levels
 from nba.features.seen import Seen
 from nba.features.standard import STANDARD, WIDE
 from nba.history import BetaPrior, Measure, sweep
-from nba.tables import as_moment
+from nba.tables import OneHCP, as_moment, table_of
 
 Actions = Sequence[Action] | Asked
 _FRAMES = ("pandas", "polars", "pyarrow")
@@ -60,6 +61,7 @@ class EngagementFeatures:
     ----------
     keys_ : per kind of key the values that have columns of their own
     levels_ : per column of the hcp table the values that have flags of their own
+    table_keys_ : per measure of a table beside the log (its place among them) what its columns are about
     priors_ : per rate (its place among the measures) the prior of each column, learned in fit
     columns_ : per measure the columns it gives
     shared_features_, own_features_, catalogue_ : what the columns mean; the catalogue has shared ones first
@@ -81,6 +83,7 @@ class EngagementFeatures:
         self.measures = tuple(measures)
         self.dtype = dtype
         self.n_jobs = n_jobs
+        self._laid = LaidOut()
 
     @classmethod
     def standard(cls, *, dtype: str = "float32", n_jobs: int = 1) -> EngagementFeatures:
@@ -159,6 +162,7 @@ class EngagementFeatures:
             )
         self.keys_ = {by: _keys_met(events, by, known) for by in self._shared_kinds()}
         self.levels_ = {m.column: levels(m, hcps) for m in self.measures if isinstance(m, Attribute)}
+        self.table_keys_ = self._learn_table_keys(events, until)
         self.priors_ = self._learn_priors(events, until)
         self._settle()
         return self
@@ -181,7 +185,34 @@ class EngagementFeatures:
             content=engagement.columns("content"),
             channels=engagement.columns("channels"),
             hcps=engagement.columns("hcps"),
+            beside=self._laid.out(self._of_tables(), engagement),
+            peers=self._peers(engagement),
         )
+
+    def _of_tables(self) -> list[TableMeasure]:
+        return [measure for measure in self.measures if isinstance(measure, TableMeasure)]
+
+    def _peers(self, engagement: Tables) -> Events | None:
+        """Everybody's events where the engagement is one HCP's and a measure reads those of others."""
+        if not isinstance(engagement, OneHCP):
+            return None
+        return self._everybody(engagement.reference, engagement)
+
+    def _everybody(self, reference: Tables | None, tables: Tables) -> Events | None:
+        """The events of a reference, laid out once, if a measure reads those of others."""
+        if not any(measure.of_others for measure in self._of_tables()):
+            return None
+        log = None if reference is None else table_of(reference, "interactions")
+        if log is None:
+            raise ArgumentError(
+                "These features read the histories of an HCP's peers, and the reference tables hold none. "
+                "Give data=, an Engagement with everybody's interactions."
+            )
+        content, channels = tables.columns("content"), tables.columns("channels")
+        found: Events = self._laid.once(
+            "peers", log, lambda log: Events.from_columns(log, content=content, channels=channels)
+        )
+        return found
 
     def ask(self, actions: Sequence[Action], content: Columns) -> Asked:
         """Look up once what the measures need to know of these actions, for any number of designs.
@@ -314,12 +345,14 @@ class EngagementFeatures:
     def to_state(self) -> State:
         """Everything that was declared and learned, as plain JSON."""
         self._check_fitted()
+        found = sorted(self.table_keys_.items())
         return {
             "measures": [to_json(measure) for measure in self.measures],
             "dtype": self.dtype,
             "keys": {by: list(keys) for by, keys in self.keys_.items()},
             "levels": {column: list(values) for column, values in self.levels_.items()},
             "priors": [[i, [list(astuple(p)) for p in ps]] for i, ps in sorted(self.priors_.items())],
+            **({"table_keys": [[i, list(keys)] for i, keys in found]} if found else {}),
         }, {}
 
     @classmethod
@@ -332,6 +365,7 @@ class EngagementFeatures:
         features.priors_ = {
             i: tuple(_prior_of(features.measures[i])(*p) for p in ps) for i, ps in plain["priors"]
         }
+        features.table_keys_ = {i: tuple(keys) for i, keys in plain.get("table_keys", [])}
         features._settle()
         return features
 
@@ -345,18 +379,22 @@ class EngagementFeatures:
 
     def _settle(self) -> None:
         """Describe all columns, now that keys and levels are known."""
-        self.columns_ = tuple(self._describe(measure) for measure in self.measures)
+        self.columns_ = tuple(self._describe(i, measure) for i, measure in enumerate(self.measures))
         described = list(zip(self.measures, self.columns_, strict=True))
         self.shared_features_ = tuple(f for m, columns in described if not is_own(m) for f in columns)
         self.own_features_ = tuple(f for m, columns in described if is_own(m) for f in columns)
         self.notes_ = tuple(
             f"{m.name('...')}: no value to give it a column." if isinstance(m, HistoryMeasure)
+            else f"{m.name('...')}: no {m.table} table, or nothing in it, to give it a column."
+            if isinstance(m, TableMeasure)
             else f"attribute({m.column}): no value that {m.min_hcps} HCPs share, so it has no column."
             for m, columns in described
             if not columns and not isinstance(m, Fit)
         )  # fmt: skip
 
-    def _describe(self, measure: Declared) -> tuple[Feature, ...]:
+    def _describe(self, i: int, measure: Declared) -> tuple[Feature, ...]:
+        if isinstance(measure, TableMeasure):
+            return tuple(measure.describe(key) for key in self.table_keys_[i])
         if isinstance(measure, Fit):
             return (measure.describe(),)
         if isinstance(measure, Attribute):
@@ -367,6 +405,24 @@ class EngagementFeatures:
         if measure.fixed_keys:
             return measure.fixed_keys
         return ("",) if measure.own or measure.by is None else self.keys_[measure.by]
+
+    def _learn_table_keys(self, events: Events, until: int) -> dict[int, tuple[str, ...]]:
+        """What the columns of measures of other tables are about; none where the table is missing, aloud."""
+        found: dict[int, tuple[str, ...]] = {}
+        missing: set[str] = set()
+        for i, measure in enumerate(self.measures):
+            if isinstance(measure, TableMeasure):
+                laid = events.beside.get(measure.table)
+                missing |= {measure.table} if laid is None else set()
+                found[i] = () if laid is None else measure.keys_met(laid, until=until)
+        if missing:
+            warnings.warn(
+                f"There is no table {' and no table '.join(sorted(missing))}: features of it get no columns. "
+                "Give it to Engagement, or leave these features out.",
+                NBAWarning,
+                stacklevel=4,
+            )
+        return found
 
     def _learn_priors(self, events: Events, until: int) -> dict[int, tuple[Prior, ...]]:
         """One prior a key of everything that has any; an own view pools all keys into one."""
@@ -398,6 +454,7 @@ class EngagementFeatures:
 
     def _compute(self, rows: _Rows, asked: Asked, row: Ints, pair: Ints) -> tuple[Design, list[list[Floats]]]:
         """The design, and per measure the raw counts its columns were made of."""
+        check_there(self._with_columns(), rows.events.beside)
         blocks = self._all_blocks(rows.events, asked)
         histories = rows.events.histories
         hcp: Ints = histories.find(rows.hcps)
@@ -406,8 +463,13 @@ class EngagementFeatures:
             histories, together, hcp=hcp, at=rows.at, request_row=row, request_pair=pair,
             dtype=self._kept_in, n_jobs=self.n_jobs,
         )  # fmt: skip
-        raw = self._parted(shared, own, Profiles(rows.table, rows.hcps), asked, row, pair, hidden=rows.hidden)
+        raw = self._parted(shared, own, Profiles(rows.table, rows.hcps), asked, row, pair, rows=rows)
         return self._designed(raw, len(rows.hcps), asked, row, pair), raw
+
+    def _with_columns(self) -> list[TableMeasure]:
+        """Measures of other tables that gave columns in fit."""
+        both = zip(self.measures, self.columns_, strict=True)
+        return [measure for measure, columns in both if isinstance(measure, TableMeasure) and columns]
 
     def _all_blocks(self, events: Events, asked: Asked) -> list[list[Measure]]:
         """The kernel's blocks of every measure; none for what is no history."""
@@ -423,13 +485,16 @@ class EngagementFeatures:
 
     def _parted(
         self, shared: Floats, own: Floats, profiles: Profiles, asked: Asked, row: Ints, pair: Ints, *,
-        hidden: Bools | None,
+        rows: _Rows | None = None,
     ) -> list[list[Floats]]:  # fmt: skip
         """Per measure its parts: (n_rows, n_columns) each, or (n_requests, 1) for an own view."""
         raw: list[list[Floats]] = []
         n_shared = n_own = 0
-        for measure in self.measures:
-            if isinstance(measure, Attribute):
+        hidden = None if rows is None else rows.hidden
+        for i, measure in enumerate(self.measures):
+            if isinstance(measure, TableMeasure):
+                raw.append(self._read_table(i, measure, rows, asked, profiles.place, row=row, pair=pair))
+            elif isinstance(measure, Attribute):
                 raw.append([profiles.flags(measure, self.levels_[measure.column])])
             elif isinstance(measure, Fit):
                 raw.append([profiles.fits(measure, asked, row=row, pair=pair)])
@@ -446,6 +511,23 @@ class EngagementFeatures:
                 for block in raw[-1]:
                     block[hidden[row] if is_own(measure) else hidden] = np.nan
         return raw
+
+    def _read_table(
+        self, i: int, measure: TableMeasure, rows: _Rows | None, asked: Asked, place: Ints, *, row: Ints,
+        pair: Ints,
+    ) -> list[Floats]:  # fmt: skip
+        """The parts of a measure of a table beside the log."""
+        keys: tuple[str, ...] = self.table_keys_[i]
+        if not keys or rows is None:
+            return [np.empty((len(pair) if measure.own else len(place), 0))]
+        view = None
+        if measure.own:
+            keys, view = asked.own[str(measure.by)]
+        sight = Sight(
+            hcps=rows.hcps, at=rows.at, people=rows.table, place=place, keys=keys, view=view, row=row,
+            pair=pair, events=rows.events,
+        )  # fmt: skip
+        return measure.read(sight, rows.events.beside[measure.table])
 
     def _designed(
         self, raw: Sequence[Sequence[Floats]], n_rows: int, asked: Asked, row: Ints, pair: Ints

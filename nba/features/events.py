@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -37,6 +37,8 @@ class Events:
     content, channels : the whole tables
     hcps : the hcp table, for the clocks on HCPs' walls; None reads them all in UTC
     responded : (n_events,) the first success that each touch got; None works it out
+    beside : tables beside the log that measures read, as they are laid out
+    peers : where others' histories are, if these are one HCP's alone
     """
 
     histories: Histories
@@ -45,6 +47,8 @@ class Events:
     channels: Columns
     hcps: Columns | None = None
     responded: Bools | None = None
+    beside: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    peers: Events | None = None
     _cells: dict[Any, NDArray[np.int32]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -56,9 +60,16 @@ class Events:
         channels: Columns,
         hcps: Columns | None = None,
         responded: Bools | None = None,
+        beside: Mapping[str, Any] | None = None,
+        peers: Events | None = None,
     ) -> Events:
         histories = Histories.from_columns(interactions)
-        return cls(histories, interactions, content, channels, hcps, responded)
+        return cls(histories, interactions, content, channels, hcps, responded, beside or {}, peers)
+
+    @property
+    def others(self) -> Events:
+        """Where the histories of an HCP's peers are."""
+        return self if self.peers is None else self.peers
 
     def cells(self, by: str | None, of: str, keys: Sequence[Any]) -> NDArray[np.int32]:
         """Each event's place among ``keys``; -1 where it is no such event or has another key.

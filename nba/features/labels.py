@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class Response:
     within_days: float | None = None
 
     def __post_init__(self) -> None:
-        _check_days(self.within_days)
+        check_within_days(self.within_days)
 
     def horizon_seconds(self, channels: Columns) -> int:
         """How far ahead of its touch a label looks, at the most."""
@@ -124,7 +124,7 @@ class Occurrence:
     rest: bool = False
 
     def __post_init__(self) -> None:
-        _check_days(self.within_days)
+        check_within_days(self.within_days)
         if self.rest and (self.pairs is None or self.any_pair or REST in self.pairs):
             raise ArgumentError("rest=True is what pairs=(...) leaves out; give those pairs, without REST.")
 
@@ -181,6 +181,13 @@ class Occurrence:
 
 
 _RULES: dict[str, type[Any]] = {"Response": Response, "Occurrence": Occurrence}
+_R = TypeVar("_R")
+
+
+def outcome_rule(kind: type[_R]) -> type[_R]:
+    """Make a kind of outcome known to :func:`outcome_from_json`."""
+    _RULES[kind.__name__] = kind
+    return kind
 
 
 def outcome_to_json(outcome: OutcomeRule) -> dict[str, Any]:
@@ -205,11 +212,14 @@ def outcome_from_json(plain: dict[str, Any]) -> OutcomeRule:
         values["pairs"] = tuple(Action(*pair) for pair in values["pairs"])
     if "moments" in values:
         values["moments"] = tuple(values["moments"])
+    if "market" in values:
+        values["market"] = tuple(values["market"])
     rule: OutcomeRule = kind(**values)
     return rule
 
 
-def _check_days(within_days: float | None) -> None:
+def check_within_days(within_days: float | None) -> None:
+    """Refuse what is no window."""
     if within_days is not None and not 0 < within_days < 10_000:
         raise ArgumentError(f"within_days is {within_days}; expected a number of days above 0.")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from nba.contracts import Columns, Floats, Ints, Strings
 from nba.features.asked import Asked
+from nba.features.beside import TableMeasure
 from nba.features.declare import Attribute, Declared, Fit
 from nba.history import places
 
@@ -43,6 +44,8 @@ def is_profiling(measure: Declared) -> bool:
     """
     if isinstance(measure, Attribute):
         return measure.visibility == "restricted" or measure.column in PROFILES
+    if isinstance(measure, TableMeasure):
+        return measure.is_profile
     return not isinstance(measure, Fit) or measure.column in PROFILES
 
 

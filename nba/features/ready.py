@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nba.contracts import Columns
+from nba.features.beside import TableMeasure
 from nba.features.declare import ON_THE_CLOCK, Attribute, Declared, Fit, HistoryMeasure
 from nba.features.habits import Rhythm
 from nba.features.standard import WIDE
@@ -115,6 +116,8 @@ def needs_of(measure: Declared) -> tuple[tuple[str, ...], ...]:
         return ((f"hcps.{measure.column}",),)
     if isinstance(measure, Fit):
         return (f"hcps.{measure.column}",), (f"content.{measure.audience}",)
+    if isinstance(measure, TableMeasure):
+        return measure.needs
     keys = {measure.by, *(part.value for part in measure.parts)} - {None, "channel", "direction", "outcome"}
     weights = {part.weight for part in measure.parts} - {None, "depth"}
     clocks = {"hour"} if isinstance(measure, Rhythm) else set()
@@ -133,7 +136,7 @@ def _columns_of(key: str) -> tuple[str, ...]:
 
 def _filled(data: Engagement, path: str) -> float:
     table, _, column = path.partition(".")
-    columns: Columns = data.columns(table)
+    columns: Columns = {} if data.tables[table] is None else data.columns(table)
     if column not in columns or not len(columns[column]):
         return 0.0
     values = columns[column]
@@ -143,6 +146,6 @@ def _filled(data: Engagement, path: str) -> float:
 
 
 def _name(measure: Declared) -> str:
-    if isinstance(measure, HistoryMeasure):
+    if isinstance(measure, HistoryMeasure | TableMeasure):
         return measure.name("...")
     return measure.describe("").name if isinstance(measure, Attribute) else measure.describe().name

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nba.contracts import Bools, Design, Feature, Floats, Ints
 from nba.features.asked import Asked
+from nba.features.beside import TableMeasure
 from nba.features.blocks import is_own
 from nba.features.declare import Declared, HistoryMeasure
 from nba.features.evidence import RowEvidence, Spot
@@ -69,6 +70,6 @@ class Seen:
 
 def _has_key(measure: Declared, asked: Asked) -> NDArray[np.bool_]:
     """(K,) whether the measure's own view of each action looks at anything."""
-    if isinstance(measure, HistoryMeasure) and measure.own:
+    if isinstance(measure, HistoryMeasure | TableMeasure) and measure.own:
         return asked.own[str(measure.by)][1] >= 0
     return np.ones(len(asked.actions), dtype=bool)

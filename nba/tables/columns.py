@@ -334,7 +334,7 @@ SIGNALS = Table(
         *_columns("text", "topic"),
         *_columns("id", "product_id"),
         *_columns("moment", "valid_from", required=True),
-        *_columns("moment", "valid_to"),
+        *_columns("moment", "valid_to recorded_at"),
         *_columns("number", "strength"),
     ),
     key="signal_id",
@@ -345,8 +345,8 @@ NETWORK = Table(
     (
         *_columns("id", "hcp_id_a hcp_id_b", required=True),
         *_columns("text", "relation", required=True),
-        *_columns("number", "weight"),
-        *_columns("moment", "valid_from"),
+        Column("weight", "number", low=0.0),
+        *_columns("moment", "valid_from recorded_at"),
     ),
     without="no peer features",
 )

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from nba.contracts import Bools, Columns
 from nba.errors import ArgumentError, NBAWarning
 from nba.tables.arrays import columns_of
+from nba.tables.beside import check_beside
 from nba.tables.checks import as_pandas, checked
 from nba.tables.columns import NEEDED, TABLES
 from nba.tables.defaults import default_channels, filled_channels
@@ -205,6 +206,7 @@ class Engagement:
         frames["interactions"] = canonical_log(frames["interactions"], findings=log)
         _warn_of_unknown_content(frames, log)
         _check_windows(frames, findings)
+        check_beside(frames, findings)
         raise_faults(list(findings.values()))
         for name in TABLES:
             setattr(self, name, frames.get(name))
@@ -269,15 +271,25 @@ def _settle_channels(frames: dict[str, pd.DataFrame], findings: dict[str, Findin
     )
 
 
+_OF_HCPS = (
+    ("interactions", "hcp_id"),
+    ("consent", "hcp_id"),
+    ("states", "hcp_id"),
+    ("prescriptions", "hcp_id"),
+    ("network", "hcp_id_a"),
+    ("network", "hcp_id_b"),
+)
+
+
 def _set_aside_unknown_hcps(frames: dict[str, pd.DataFrame], findings: dict[str, Findings]) -> None:
     known = frames["hcps"]["hcp_id"]
-    for name in ("interactions", "consent", "states"):
-        if name not in frames:
+    for name, column in _OF_HCPS:
+        if name not in frames or column not in frames[name]:
             continue
-        orphan = _absent(frames[name]["hcp_id"], known)
+        orphan = _absent(frames[name][column], known)
         if orphan.any():
             done = "They were set aside; add the HCPs to the hcps table."
-            findings[name].warn("hcp_id", f"{int(orphan.sum())} rows of HCPs that hcps does not hold", done)
+            findings[name].warn(column, f"{int(orphan.sum())} rows of HCPs that hcps does not hold", done)
             frames[name] = frames[name][~orphan].reset_index(drop=True)
 
 

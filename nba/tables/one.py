@@ -19,6 +19,9 @@ Record = Mapping[str, Any]
 _BESIDE = ("consent", "labels", "reps", "states", "values", "capacity")
 """What an HCP's decision may need of the reference beside content and channels."""
 
+_WHOLE = ("prescriptions", "signals", "network")
+"""Tables whose rows about others say something of the HCP too: they are laid out once, not cut anew."""
+
 
 @dataclass(frozen=True)
 class OneHCP:
@@ -28,6 +31,8 @@ class OneHCP:
     """
 
     tables: Mapping[str, Columns]
+    reference: Tables | None = None
+    """Where the histories of others are, for what is said of an HCP's peers."""
 
     @classmethod
     def from_records(
@@ -75,7 +80,9 @@ class OneHCP:
             known = table_of(reference, name)
             if known is not None and name not in tables:
                 tables[name] = _mine(known, hcp_id) if "hcp_id" in known else known
-        return cls(tables)
+        whole = {name: table_of(reference, name) for name in _WHOLE}
+        tables |= {name: known for name, known in whole.items() if known is not None}
+        return cls(tables, reference)
 
     @property
     def observed_until(self) -> int:

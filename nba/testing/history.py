@@ -13,9 +13,14 @@ import pandas as pd
 from nba.contracts import DAY, Action, Design, Ints
 from nba.errors import CheckError
 from nba.features import EngagementFeatures, Events
+from nba.features.beside import TableMeasure
+from nba.features.declare import KINDS
 from nba.history import Histories
 from nba.tables import Engagement, as_moment
 
+_BESIDE = {measure.table: measure.known_by for measure in KINDS.values() if issubclass(measure, TableMeasure)}
+"""Tables beside the log that measures read: when a row began, and when it could first be read."""
+_FIGURES = ("trx", "nrx", "nbrx", "market_trx")
 _DERIVED = ["machine", "touch", "engaged"]
 _MOST_ACTIONS = 12
 _ALONE = 8
@@ -63,9 +68,12 @@ def assert_point_in_time(
 
     Around each moment the future is thrown dice with: rows that happened or arrived at the moment or later
     are dropped, moved and changed; others are added, late ones among them and answers to touches of before;
-    what was delivered is delivered again; and all rows are shuffled. What is learned in fit and every value
-    have to stay the same to the bit. Then HCPs are computed alone, without anybody else's history. Last,
-    leaks are planted, and have to be found.
+    what was delivered is delivered again; and all rows are shuffled. So it goes with prescriptions, signals
+    and the network, where there are such tables: what could first be read at the moment or later is dropped
+    and changed, and figures are corrected. What is learned in fit and every value have to stay the same to
+    the bit. Then HCPs are computed alone, without anybody else's history; what is said of an HCP's peers is
+    the one thing that reads others' histories, which are then at hand as a service has them. Last, leaks are
+    planted, and have to be found.
 
     Parameters
     ----------
@@ -125,7 +133,7 @@ class _Reading:
     def __init__(self, features: EngagementFeatures, data: Engagement, moment: int, leak: str = "") -> None:
         self.data, self.moment = data, moment
         self.features = type(features)(features.measures, dtype=features.dtype, n_jobs=features.n_jobs)
-        self.events = _leaky(self.features.events(data), leak)
+        self.events = _leaky(self.features.events(data), leak, _leaky_tables(self.features, data, leak))
         self.table = data.columns("hcps")
         self.features.fit_events(self.events, self.table, until=moment)
         self.who = self.table["hcp_id"]
@@ -174,7 +182,8 @@ def _compare_alone(now: _Reading, hcp: str) -> None:
     table = {name: values[now.who == hcp] for name, values in now.table.items()}
     events = Events.from_columns(
         {name: values[mine] for name, values in log.items()},
-        content=now.events.content, channels=now.events.channels, hcps=table,
+        content=now.events.content, channels=now.events.channels, hcps=table, beside=now.events.beside,
+        peers=now.events,
     )  # fmt: skip
     alone = now.of(events, table, np.array([hcp], dtype=object))
     place, k = int(np.flatnonzero(now.who == hcp)[0]), len(now.actions)
@@ -196,7 +205,23 @@ def _is_found(
     return False
 
 
-def _leaky(events: Events, leak: str) -> Events:
+def _leaky_tables(features: EngagementFeatures, data: Engagement, leak: str) -> dict[str, Any]:
+    """Tables beside the log as they would be laid out if they were read too early."""
+    found: dict[str, Any] = {}
+    for measure in features.measures if leak else ():
+        if isinstance(measure, TableMeasure) and data.tables[measure.table] is not None:
+            columns = dict(data.columns(measure.table))
+            began, read = measure.known_by
+            if leak == "late arrivals at once":
+                columns[read] = columns[began]
+            else:
+                early = 7 * DAY if leak == "a week too far" else 1
+                columns |= {name: columns[name] - early for name in (began, read)}
+            found[measure.table] = type(measure).lay_out(columns)
+    return found
+
+
+def _leaky(events: Events, leak: str, beside: dict[str, Any]) -> Events:
     """Events that are read too early."""
     if not leak:
         return events
@@ -208,7 +233,7 @@ def _leaky(events: Events, leak: str) -> Events:
         early = 7 * DAY if leak == "a week too far" else 1
         ts, recorded = ts - early, recorded - early
     histories = Histories.from_columns({"hcp_id": log["hcp_id"], "ts": ts, "recorded_at": recorded})
-    return Events(histories, log, events.content, events.channels, events.hcps)
+    return Events(histories, log, events.content, events.channels, events.hcps, beside=beside)
 
 
 def _some_hcps(data: Engagement, most: int, rng: np.random.Generator) -> Engagement:
@@ -220,16 +245,22 @@ def _some_hcps(data: Engagement, most: int, rng: np.random.Generator) -> Engagem
     return _rebuilt(data, log[log["hcp_id"].isin(kept)], kept)
 
 
-def _rebuilt(data: Engagement, log: pd.DataFrame, hcps: set[str] | None = None) -> Engagement:
-    """The same tables with another log."""
+def _rebuilt(
+    data: Engagement,
+    log: pd.DataFrame,
+    hcps: set[str] | None = None,
+    changed: dict[str, pd.DataFrame] | None = None,
+) -> Engagement:
+    """The same tables with another log, and others beside it."""
     tables = {name: table for name, table in data.tables.items() if table is not None}
+    beside = {name: tables[name] for name in _BESIDE if name in tables} | (changed or {})
     people = data.hcps if hcps is None else data.hcps[data.hcps["hcp_id"].isin(hcps)]
     latest = int(log["recorded_at"].max().timestamp()) + 1
     until = pd.Timestamp(max(latest, data.observed_until), unit="s", tz="UTC")
     with warnings.catch_warnings(action="ignore"):  # what the border says was said when the data came in
         return Engagement(
             log.reset_index(drop=True), data.content, people.reset_index(drop=True),
-            channels=tables["channels"], observed_until=until,
+            channels=tables["channels"], observed_until=until, **beside,
         )  # fmt: skip
 
 
@@ -257,7 +288,36 @@ def _another_future(data: Engagement, moment: int, rng: np.random.Generator) -> 
     past, future = log[known < moment], log[known >= moment]
     pieces = [past, *_changed(future, moment, rng), *_added(past, moment, rng)]
     mixed = pd.concat([piece for piece in pieces if len(piece)], ignore_index=True)
-    return _rebuilt(data, mixed.iloc[rng.permutation(len(mixed))])
+    tables = {name: data.tables[name] for name in _BESIDE}
+    changed = {
+        name: _another_table(name, table, moment, rng) for name, table in tables.items() if table is not None
+    }
+    return _rebuilt(data, mixed.iloc[rng.permutation(len(mixed))], changed=changed)
+
+
+def _another_table(name: str, table: pd.DataFrame, moment: int, rng: np.random.Generator) -> pd.DataFrame:
+    """The same past of a table beside the log, before another future."""
+    began, read = _BESIDE[name]
+    read = read if read in table else began
+    if read not in table:  # ties that always were
+        return table.iloc[rng.permutation(len(table))]
+    known = table[[column for column in (began, read) if column in table]].max(axis=1)
+    future = (known >= pd.Timestamp(moment, unit="s", tz="UTC")).to_numpy()
+    later = table[future & (rng.random(len(table)) < 0.5)]
+    now = table[~future & (rng.random(len(table)) < 0.5)]
+    now = now.assign(**{read: _times(np.full(len(now), moment))})
+    if name == "prescriptions":  # a correction at the moment itself
+        now = now.assign(**{figure: now[figure] * 2 + 1 for figure in _FIGURES if figure in now})
+        key = [c for c in ("hcp_id", "brick_id", "period", "product_id", "available_at") if c in table]
+        later = later[~later["available_at"].isin(now["available_at"])]
+        now = now.drop_duplicates(key)
+    elif name == "signals":
+        now = now.assign(signal_id=[f"now {i}" for i in range(len(now))])
+        if "valid_to" in now:
+            now = now[~(now["valid_to"] < now[read])]
+    pieces = [piece for piece in (table[~future], later, now) if len(piece)]
+    mixed = pd.concat(pieces, ignore_index=True) if pieces else table
+    return mixed.iloc[rng.permutation(len(mixed))]
 
 
 def _changed(future: pd.DataFrame, moment: int, rng: np.random.Generator) -> Iterator[pd.DataFrame]:

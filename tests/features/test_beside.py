@@ -1,0 +1,84 @@
+"""Measures of tables beside the log stand among the others, whichever way an HCP is computed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from beside_tables import DAY, START, network, prescriptions, signals
+from numpy.testing import assert_array_equal
+
+from nba.contracts import Action
+from nba.errors import ArgumentError
+from nba.features import (
+    Count,
+    EngagementFeatures,
+    PeerEngagement,
+    Peers,
+    Prescriptions,
+    Rate,
+    Signals,
+)
+
+ACTIONS = (Action("push", "c0"), Action("approved_email", "c1"))
+MEASURES = (
+    Count(of="touches", by="channel", window_days=30),
+    Prescriptions(by="product_id"),
+    Signals(by="topic", own=True),
+    Rate(by="channel", own=True),
+    Peers(),
+    PeerEngagement(),
+)
+
+
+@pytest.fixture(scope="module", name="records")
+def _records(world: Any) -> Any:
+    return world.random_records(9)
+
+
+@pytest.fixture(scope="module", name="data")
+def _data(world: Any, records: Any) -> Any:
+    return world.engagement(records, prescriptions=prescriptions(9), signals=signals(9), network=network(9))
+
+
+def test_one_hcp_compiled_from_records_has_the_bits_of_the_batch(world: Any, records: Any, data: Any) -> None:
+    at = START + 45 * DAY
+    features = EngagementFeatures(MEASURES)
+    features.fit_events(features.events(data), data.columns("hcps"), until=at)
+    n, k = len(world.hcps()), len(ACTIONS)
+    batch = features.design(
+        features.events(data), data.columns("hcps"), hcps=data.columns("hcps")["hcp_id"], at=np.full(n, at),
+        actions=ACTIONS, row=np.repeat(np.arange(n), k), pair=np.tile(np.arange(k), n),
+    )  # fmt: skip
+    one = features.compiled(data, actions=ACTIONS)
+
+    for i, hcp in enumerate(data.columns("hcps")["hcp_id"]):
+        mine = world.plain([record for record in records if record["hcp_id"] == hcp])
+        found = one.design(str(hcp), history=mine, at="2026-02-15")
+
+        assert_array_equal(found.shared[0], batch.shared[i])
+        assert_array_equal(found.own, batch.own[i * k : (i + 1) * k])
+
+
+def test_tables_are_laid_out_once_for_as_long_as_they_are_the_same(data: Any, world: Any) -> None:
+    features = EngagementFeatures(MEASURES)
+
+    one, again = features.events(data), features.events(data)
+    other = features.events(
+        world.engagement(
+            world.random_records(9), prescriptions=prescriptions(8), signals=signals(9), network=network(9)
+        )
+    )
+
+    assert one.beside["prescriptions"] is again.beside["prescriptions"]
+    assert one.beside["prescriptions"] is not other.beside["prescriptions"]
+
+
+def test_a_missing_table_is_named_before_any_work(data: Any, world: Any) -> None:
+    features = EngagementFeatures(MEASURES).fit(data, until="2026-02-15")
+
+    with pytest.raises(
+        ArgumentError, match="no table network and no table prescriptions and no table signals"
+    ):
+        features.transform(world.engagement(world.random_records(9)), at="2026-02-15")

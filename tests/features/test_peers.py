@@ -1,0 +1,199 @@
+"""Peers are those of the moment, their histories are read as of it, and one HCP has the batch's bits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from beside_tables import DAY, START, network
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+import nba
+from nba.errors import ArgumentError
+from nba.features import EngagementFeatures, PeerEngagement, PeerRank, Peers
+from nba.features.declare import from_json, to_json
+from nba.features.peers import Graph
+from nba.tables import OneHCP
+from nba.testing import assert_point_in_time
+
+SEEDS = st.integers(0, 2**32 - 1)
+HCPS = [f"h{i}" for i in range(6)]
+MEASURES = (
+    Peers(),
+    PeerEngagement(window_days=30),
+    PeerEngagement(of="touches", window_days=None),
+    PeerRank(refresh_days=7),
+)
+
+
+def engagement(world: Any, seed: int) -> Any:
+    return world.engagement(world.random_records(seed), network=network(seed))
+
+
+def values(features: EngagementFeatures, data: Any, *, hcps: list[str], at: list[int]) -> Any:
+    none = np.zeros(0, dtype=np.int64)
+    return features.design(
+        features.events(data), data.columns("hcps"), hcps=np.array(hcps, dtype=object),
+        at=np.array(at, dtype=np.int64), actions=(), row=none, pair=none,
+    ).shared  # fmt: skip
+
+
+def fitted(data: Any, *, until: int, dtype: str = "float64") -> EngagementFeatures:
+    features = EngagementFeatures(MEASURES, dtype=dtype)
+    return features.fit_events(features.events(data), data.columns("hcps"), until=until)
+
+
+def ties_of(data: Any, at: int) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for row in data.network.to_dict("records"):
+        if row["valid_from"].timestamp() < at:
+            weight = 1.0 if math.isnan(row["weight"]) else row["weight"]
+            for one, other in (
+                (row["hcp_id_a"], row["hcp_id_b"]),
+                (row["hcp_id_b"], row["hcp_id_a"]),
+            ):
+                found.setdefault(one, {})
+                found[one][other] = found[one].get(other, 0.0) + weight
+    return found
+
+
+def ranks_of(data: Any, at: int) -> dict[str, float]:
+    """PageRank by solving its equation."""
+    ties = ties_of(data, at)
+    names = sorted(ties)
+    moves = np.array([[ties[a].get(b, 0.0) / sum(ties[a].values()) for b in names] for a in names])
+    n = len(names)
+    rank = np.linalg.solve(np.eye(n) - 0.85 * moves.T, np.full(n, 0.15 / n)) if n else []
+    return dict(zip(names, n * np.array(rank), strict=True))
+
+
+@given(seed=SEEDS)
+@settings(max_examples=6, deadline=None)
+def test_every_column_equals_going_through_the_ties(world: Any, seed: int) -> None:
+    data = engagement(world, seed % 2**31)
+    rng = np.random.default_rng(seed)
+    at = [int(t) for t in START + rng.integers(0, 70, len(HCPS)) * DAY + rng.integers(0, 2, len(HCPS))]
+    features = fitted(data, until=max(at))
+
+    found = values(features, data, hcps=HCPS, at=at)
+
+    rows = world.rows_of(data)
+    for i, hcp in enumerate(HCPS):
+        mine = ties_of(data, at[i]).get(hcp, {})
+
+        def mean(kind: str, days: float, mine: Any = mine, now: int = at[i]) -> float:
+            counts = {
+                peer: sum(
+                    r.ts >= now - days * DAY for r in world.Reader(data, rows, hcp=peer, at=now).of(kind)
+                )
+                for peer in mine
+            }
+            whole = sum(mine.values())
+            return sum(mine[p] * counts[p] for p in mine) / whole if whole else math.nan
+
+        refreshed = at[i] // (7 * DAY) * 7 * DAY
+        expected = [
+            len(mine), mean("engagements", 30), mean("touches", math.inf),
+            ranks_of(data, refreshed).get(hcp, math.nan),
+        ]  # fmt: skip
+        assert_allclose(found[i], expected, rtol=1e-9)
+
+
+def test_nothing_moves_with_the_future_and_every_leak_is_found(world: Any) -> None:
+    found = assert_point_in_time(
+        EngagementFeatures(MEASURES), engagement(world, 5), at="2026-02-10", futures=3
+    )
+
+    assert found.leaks
+
+
+def test_one_hcp_from_records_has_the_bits_of_the_batch(world: Any) -> None:
+    data = engagement(world, 7)
+    at = START + 45 * DAY
+    features = fitted(data, until=at, dtype="float32")
+    batch = values(features, data, hcps=HCPS, at=[at] * len(HCPS))
+
+    for i, hcp in enumerate(HCPS):
+        one = OneHCP.from_records(hcp, history=[], reference=data)
+
+        assert_array_equal(values(features, one, hcps=[hcp], at=[at])[0], batch[i])
+
+
+def test_one_hcp_whose_peers_nobody_knows_is_refused(world: Any) -> None:
+    data = engagement(world, 7)
+    features = fitted(data, until=START + 45 * DAY)
+    whole = OneHCP.from_records("h0", history=[], reference=data)
+    alone = OneHCP({name: whole.columns(name) for name in ("interactions", "hcps", "content", "channels")})
+
+    with pytest.raises(ArgumentError, match="histories of an HCP's peers"):
+        features.events(alone)
+
+
+def test_a_decision_from_records_has_the_bits_of_the_plan() -> None:
+    data = nba.simulate.territory(seed=4, hcps=60, days=150, contents=20).engagement
+    rng = np.random.default_rng(0)
+    pairs = rng.choice(data.hcps["hcp_id"].to_numpy(dtype=object), (150, 2))
+    ties = pd.DataFrame({"hcp_id_a": pairs[:, 0], "hcp_id_b": pairs[:, 1], "relation": "congress"}).query(
+        "hcp_id_a != hcp_id_b"
+    )
+    tables = {name: frame for name, frame in data.tables.items() if frame is not None and name != "network"}
+    log = tables.pop("interactions").drop(columns=["machine", "touch", "engaged"])
+    data = nba.Engagement(
+        log, **tables, network=ties, observed_until=pd.Timestamp(data.observed_until, unit="s", tz="UTC")
+    )
+    measures = [*nba.features.STANDARD, *MEASURES]
+    model = nba.NextBestAction(features=EngagementFeatures(measures), scorer=nba.SegmentBaseline())
+    at = pd.Timestamp(data.observed_until, unit="s", tz="UTC")
+    model.fit(data, until=at)
+    hcp = str(data.hcps["hcp_id"].iloc[0])
+    mine = log[log["hcp_id"] == hcp]
+    records = [
+        {name: value for name, value in row.items() if value is not None and value == value}
+        for row in mine.to_dict("records")
+    ]
+
+    alone = model.decide(hcp, history=records, at=at, seed=7)
+    plan = model.recommend(data, at=at, seed=7)
+
+    assert next(r for r in plan.receipts() if r.hcp_id == hcp).eligible == alone.receipts()[0].eligible
+
+
+def test_peers_are_not_for_reps_and_off_for_who_objects_to_profiling(world: Any) -> None:
+    data = engagement(world, 7)
+    at = START + 45 * DAY
+    features = fitted(data, until=at)
+    none = np.zeros(0, dtype=np.int64)
+
+    design = features.design(
+        features.events(data), data.columns("hcps"), hcps=np.array(["h0"], dtype=object), at=np.array([at]),
+        actions=(), row=none, pair=none, profiled=np.array([False]),
+    )  # fmt: skip
+
+    assert {feature.visibility for feature in features.catalogue_} == {"hq"}
+    assert np.isnan(design.shared).all()
+
+
+def test_a_network_of_nobody_has_no_ranks() -> None:
+    table = {
+        "hcp_id_a": np.array(["a"], dtype=object), "hcp_id_b": np.array(["b"], dtype=object),
+        "weight": np.array([np.nan]), "valid_from": np.array([10]), "recorded_at": np.array([20]),
+    }  # fmt: skip
+    graph = Graph.of(table)
+
+    assert np.isnan(graph.rank(20)).all()  # known at the moment itself is not known before it
+    assert_allclose(graph.rank(21), [1.0, 1.0])
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="refresh_days is 0"):
+        PeerRank(refresh_days=0)
+    with pytest.raises(ArgumentError, match="of is 'glances'"):
+        PeerEngagement(of="glances")
+    with pytest.raises(ArgumentError, match="by is 'channel'"):
+        Peers(by="channel")
+    assert [from_json(to_json(m)) for m in MEASURES] == list(MEASURES)

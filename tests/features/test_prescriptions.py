@@ -1,0 +1,296 @@
+"""Prescriptions count from the moment they could be read, for those of whom they may be read."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from beside_tables import DAY, START, moments, prescriptions
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+import nba
+from nba.contracts import Action
+from nba.errors import ArgumentError, NBAWarning
+from nba.features import (
+    EngagementFeatures,
+    Prescriptions,
+    PrescriptionShare,
+    PrescriptionTrend,
+    prescribing_sensitivity,
+)
+from nba.features.declare import from_json, to_json
+from nba.tables import OneHCP
+from nba.testing import assert_point_in_time
+
+SEEDS = st.integers(0, 2**32 - 1)
+HCPS = [f"h{i}" for i in range(6)]
+ACTIONS = (Action("push", "c0"), Action("push", "c1"), Action("push", "c4"))
+PRODUCT_OF = {"c0": "alpha", "c1": "beta", "c2": "alpha", "c3": "delta", "c4": ""}
+MEASURES = (
+    Prescriptions(),
+    Prescriptions(of="nrx", by="product_id", periods=2),
+    PrescriptionTrend(periods=2),
+    PrescriptionTrend(of="nrx", by="product_id", own=True, periods=2),
+    PrescriptionShare(periods=4),
+    PrescriptionShare(own=True),
+    Prescriptions(level="brick", own=True, by="product_id"),
+)
+
+
+def engagement(world: Any, seed: int) -> Any:
+    table = pd.concat([prescriptions(seed), prescriptions(seed + 1, hcps=3, level="brick")])
+    content = world.content().assign(product_id=[PRODUCT_OF[f"c{i}"] or None for i in range(5)])
+    people = world.hcps().assign(brick_id=["b0", "b1", None, "b7", "b0", "b1"])
+    return world.engagement(world.random_records(seed), content=content, hcps=people, prescriptions=table)
+
+
+def fitted(data: Any, *, until: int, dtype: str = "float64") -> EngagementFeatures:
+    features = EngagementFeatures(MEASURES, dtype=dtype)
+    return features.fit_events(features.events(data), data.columns("hcps"), until=until)
+
+
+def design_of(features: EngagementFeatures, data: Any, *, hcps: list[str], at: list[int]) -> Any:
+    n, k = len(hcps), len(ACTIONS)
+    return features.design(
+        features.events(data), data.columns("hcps"), hcps=np.array(hcps, dtype=object),
+        at=np.array(at, dtype=np.int64), actions=ACTIONS, row=np.repeat(np.arange(n), k),
+        pair=np.tile(np.arange(k), n),
+    )  # fmt: skip
+
+
+class Slow:
+    """Reads the table row by row."""
+
+    def __init__(self, data: Any, at: int) -> None:
+        frame = data.prescriptions.reset_index(drop=True)
+        self.rows = [
+            row for row in frame.to_dict("records") if row["available_at"].timestamp() < at
+        ]  # fmt: skip
+        people = data.hcps.set_index("hcp_id")
+        self.bricks = people["brick_id"].fillna("").to_dict()
+        self.closed = people["pdrp_opt_out"].to_dict()
+
+    def value(self, measure: Any, hcp: str, product: str) -> float:
+        level = f"{measure.level}_id"
+        unit = hcp if measure.level == "hcp" else self.bricks[hcp]
+        rows = [r for r in self.rows if measure.level == "hcp" or not isinstance(r["hcp_id"], str)]
+        published = sorted({r["period"] for r in rows if isinstance(r[level], str)})
+        mine = [r for r in rows if r[level] == unit]
+        if self.closed[hcp] or not mine:
+            return math.nan
+        n = measure.periods
+        recent, earlier = published[-n:], published[-2 * n : -n]
+
+        def total(figure: str, periods: list[Any]) -> float:
+            found = 0.0
+            for period in periods:
+                for name in {r["product_id"] for r in mine if product in ("", r["product_id"])}:
+                    told = [r for r in mine if r["period"] == period and r["product_id"] == name]
+                    if told:
+                        value = max(told, key=lambda r: r["available_at"])[figure]
+                        found += 0.0 if math.isnan(value) else value
+            return found
+
+        if isinstance(measure, PrescriptionShare):
+            whole = total("market_trx", recent)
+            return total("trx", recent) / whole if whole else math.nan
+        if isinstance(measure, PrescriptionTrend):
+            if len(earlier) < n:
+                return math.nan
+            return math.log((total(measure.of, recent) + 1) / (total(measure.of, earlier) + 1))
+        return total(measure.of, recent) / len(recent) if recent else math.nan
+
+
+@given(seed=SEEDS)
+@settings(max_examples=6, deadline=None)
+def test_every_column_equals_going_through_the_rows(world: Any, seed: int) -> None:
+    data = engagement(world, seed % 2**31)
+    rng = np.random.default_rng(seed)
+    at = [int(t) for t in START + rng.integers(-20, 70, len(HCPS)) * DAY + rng.integers(0, 2, len(HCPS))]
+    features = fitted(data, until=max(at))
+
+    design = design_of(features, data, hcps=HCPS, at=at)
+
+    for i, hcp in enumerate(HCPS):
+        slow = Slow(data, at[i])
+        shared = [
+            slow.value(m, hcp, column.key)
+            for m, columns in zip(features.measures, features.columns_, strict=True)
+            if not m.own
+            for column in columns
+        ]
+        assert_allclose(design.shared[i], shared, rtol=1e-12)
+        for k, action in enumerate(ACTIONS):
+            product = PRODUCT_OF[action.content]
+            own = [slow.value(m, hcp, product) if product else math.nan for m in MEASURES if m.own]
+            assert_allclose(design.own[i * len(ACTIONS) + k], own, rtol=1e-12)
+
+
+def test_nothing_moves_with_the_future_and_every_leak_is_found(world: Any) -> None:
+    found = assert_point_in_time(
+        EngagementFeatures(MEASURES), engagement(world, 5), at="2026-02-10", futures=3
+    )
+
+    assert found.leaks
+
+
+def test_one_hcp_from_records_has_the_bits_of_the_batch(world: Any) -> None:
+    data = engagement(world, 7)
+    at = START + 45 * DAY
+    features = fitted(data, until=at, dtype="float32")
+    batch = design_of(features, data, hcps=HCPS, at=[at] * len(HCPS))
+
+    for i, hcp in enumerate(HCPS):
+        one = OneHCP.from_records(hcp, history=[], reference=data)
+        alone = design_of(features, one, hcps=[hcp], at=[at])
+
+        assert_array_equal(alone.shared[0], batch.shared[i])
+        assert_array_equal(alone.own, batch.own[i * len(ACTIONS) : (i + 1) * len(ACTIONS)])
+
+
+def test_features_are_restricted_and_have_no_evidence(world: Any) -> None:
+    data = engagement(world, 7)
+    features = fitted(data, until=START + 45 * DAY)
+
+    assert {feature.visibility for feature in features.catalogue_} == {"restricted"}
+    _, evidence = features.evidence(
+        features.events(data), data.columns("hcps"), hcps=np.array(["h0"], dtype=object),
+        at=np.array([START + 45 * DAY]), actions=ACTIONS, pair=np.array([0]),
+    )  # fmt: skip
+    assert len(evidence[0]) == 0
+
+
+def test_without_the_table_features_have_no_column_aloud_and_scoring_without_it_is_refused(
+    world: Any,
+) -> None:
+    data = engagement(world, 7)
+    bare = world.engagement(world.random_records(7))
+    with pytest.warns(NBAWarning, match="no table prescriptions"):
+        lacking = EngagementFeatures([Prescriptions()]).fit(bare, until="2026-02-10")
+
+    assert lacking.columns_ == ((),)
+    assert "no prescriptions table" in lacking.notes_[0]
+    assert lacking.transform(bare, at="2026-02-10").shape == (6, 0)
+    with pytest.raises(ArgumentError, match="hold no table prescriptions"):
+        EngagementFeatures([Prescriptions()]).fit(data, until="2026-02-10").transform(bare, at="2026-02-10")
+
+
+def test_they_are_saved_and_read_back(world: Any) -> None:
+    data = engagement(world, 7)
+    features = fitted(data, until=START + 45 * DAY)
+
+    again = EngagementFeatures.from_state(features.to_state())
+
+    assert again.columns_ == features.columns_
+    assert [from_json(to_json(m)) for m in MEASURES] == list(MEASURES)
+    frame = again.transform(data, at="2026-02-10")
+    pd.testing.assert_frame_equal(frame, features.transform(data, at="2026-02-10"))
+
+
+def test_readiness_names_what_is_missing(world: Any) -> None:
+    report = nba.readiness(world.engagement(world.random_records(1)), list(MEASURES))
+
+    assert not report.ready
+    assert "prescriptions.market_trx" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Prescriptions(of="units"), "of is 'units'"),
+        (lambda: Prescriptions(by="topic"), "by is 'topic'"),
+        (lambda: Prescriptions(own=True), "by is None"),
+        (lambda: Prescriptions(periods=0), "periods is 0"),
+        (lambda: Prescriptions(level="rep"), "level is 'rep'"),
+        (lambda: PrescriptionShare(by=None), "no market"),
+    ],
+)
+def test_what_cannot_be_is_refused(make: Any, said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        make()
+
+
+# --- metric B ---------------------------------------------------------------------------------------------
+
+
+def monthly(world: Any, *, months: int = 20, effect: float = 0.3, lie_from: int = 2**40) -> Any:
+    """HCPs whose prescriptions follow their engagement of the month before."""
+    rng = np.random.default_rng(8)
+    starts = [START + 30 * DAY * i for i in range(months)]
+    records, rows = [], []
+    for h in range(6):
+        stock = 0.0
+        for i, start in enumerate(starts):
+            rows.append(
+                {
+                    "hcp_id": f"h{h}", "period": pd.Timestamp(start, unit="s").date(), "product_id": "alpha",
+                    "nrx": float(np.exp(2.0 + effect * np.log1p(stock) + rng.normal(0, 0.02)) - 1),
+                    "available_at": start + 50 * DAY,
+                }
+            )  # fmt: skip
+            n = int(rng.poisson(2.0))
+            for j in range(n):
+                ts = start + int(rng.integers(1, 29)) * DAY
+                sent = world.touch(
+                    f"{h}.{i}.{j}",
+                    f"h{h}",
+                    ts,
+                    recorded=ts,
+                    channel="rep_visit",
+                    content="c0",
+                    outcome="held",
+                )
+                records.append(sent)
+            stock = stock * 0.5**0.5 + n
+    table = pd.DataFrame(rows)
+    nrx = np.where(table["available_at"] >= lie_from, 999.0, table["nrx"])
+    return world.engagement(
+        records, prescriptions=table.assign(available_at=moments(table["available_at"]), nrx=nrx)
+    )
+
+
+def test_a_planted_sensitivity_is_found_by_those_who_may_be_told_of(world: Any) -> None:
+    data = monthly(world)
+    found = prescribing_sensitivity(data, at=data_end(data))
+
+    assert set(found) == {"h0", "h2", "h3", "h4"}  # h1 and h5 opted out
+    for facet in found.values():
+        assert facet.value == pytest.approx(0.3, abs=0.1)
+        assert facet.status == "ok"
+        assert facet.n >= 12
+
+
+def test_a_sensitivity_reads_only_what_was_available(world: Any) -> None:
+    at = START + 500 * DAY
+    moment = pd.Timestamp(at, unit="s", tz="UTC")
+    data, lies, late = monthly(world), monthly(world, lie_from=at), monthly(world, lie_from=at - DAY * 90)
+
+    found = prescribing_sensitivity(data, at=moment)
+
+    assert found == prescribing_sensitivity(lies, at=moment)
+    assert found != prescribing_sensitivity(late, at=moment)
+
+
+def test_a_sensitivity_without_the_table_or_without_a_year_is_not_made_up(world: Any) -> None:
+    with pytest.raises(ArgumentError, match="no prescriptions table"):
+        prescribing_sensitivity(world.engagement(world.random_records(1)), at="2026-02-10")
+
+    short = monthly(world, months=8)
+    assert {f.status for f in prescribing_sensitivity(short, at=data_end(short)).values()} == {
+        "not_available"
+    }
+
+
+def test_an_implausible_sensitivity_is_said_to_be_one(world: Any) -> None:
+    data = monthly(world, effect=1.5)
+    with pytest.warns(NBAWarning, match="the literature finds"):
+        prescribing_sensitivity(data, at=data_end(data))
+
+
+def data_end(data: Any) -> Any:
+    return data.prescriptions["available_at"].max() + pd.Timedelta(days=1)
