@@ -127,7 +127,7 @@ def names() -> list[str]:
 
 
 def one_decision(seed: int, times: int) -> dict[str, float]:
-    """Milliseconds of one full decision in a service, and of its durable commit."""
+    """Milliseconds of one full decision in a service (receipt written, reasons worded), and of its commit."""
     territory = simulate.territory(seed=seed, hcps=150, days=240, contents=20)
     data = territory.engagement
     model = nba.NextBestAction().fit(data, until=UNTIL)
@@ -140,8 +140,11 @@ def one_decision(seed: int, times: int) -> dict[str, float]:
         for number, hcp in enumerate([*ids[:5], *ids]):
             start = time.perf_counter()
             plan = model.decide(hcp, history=records.get(hcp, []), at=UNTIL, seed=seed)
+            receipts, card = tuple(plan.receipts()), plan[hcp].text  # both are written when first read
             middle = time.perf_counter()
-            log.append(plan.receipts())
+            log.append(receipts)
+            if not card:
+                raise SystemExit("a decision came without words")
             if number >= 5:  # the first few warm up
                 decide.append(middle - start)
                 commit.append(time.perf_counter() - middle)

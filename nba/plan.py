@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -14,6 +15,7 @@ from nba import artifact, evaluation, explain, guardrails, policies
 from nba.cards import Audience, Cards
 from nba.changes import PlanDiff, diff
 from nba.contracts import (
+    DAY,
     DO_NOTHING,
     FOREVER,
     Action,
@@ -244,6 +246,31 @@ class Plan:
             end=as_moment(end, name="end"),
             planned=with_plan,
         )
+
+    def governance(self, *, days: float = 30.0) -> guardrails.Governance:
+        """What content runs out, is superseded and used all the same, lacks tags, and what rules blocked.
+
+        Counted for the plan's HCPs: what went out in the last ``days``, and what this plan decides.
+
+        Parameters
+        ----------
+        days : how far ahead content runs out, and how far back its use is counted
+        """
+        table, touched = self._known.tables.columns("hcps"), self._known.touched
+        country = dict(zip(table["hcp_id"], table["country"], strict=True))
+        mine = {receipt.hcp_id: country[receipt.hcp_id] for receipt in self}
+        late = (touched["ts"] >= self.at - round(days * DAY)) & (touched["known"] < self.at)
+        rows = np.flatnonzero(late)
+        went = zip(touched["hcp_id"][rows], touched["content_id"][rows], strict=True)
+        used = Counter((mine[hcp], content) for hcp, content in went if hcp in mine)
+        used.update((mine[r.hcp_id], r.action.content) for r in self if r.action.content)
+        blocked: Counter[str] = Counter()
+        for step in self.funnel().steps:
+            blocked[step.reason] += step.removed
+        return guardrails.governance(
+            self._known.tables.columns("content"),
+            countries=sorted(set(mine.values())), used=used, blocked=blocked, at=self.at, days=days,
+        )  # fmt: skip
 
     @property
     def _ranking(self) -> Ranking:

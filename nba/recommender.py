@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,8 +36,9 @@ from nba.features import (
     outcome_from_json,
     outcome_to_json,
 )
+from nba.history import continuation_rates
 from nba.plan import Plan
-from nba.policies.worth import TERMS, ContextWeight, Worth
+from nba.policies.worth import CONTINUATION, TERMS, ContextWeight, Worth
 from nba.receipts import Drawn, Receipts
 from nba.tables import Engagement, as_moment, candidates, check_table, table_of
 from nba.taken import since, taken_of
@@ -92,6 +93,8 @@ class NextBestAction:
     ----------
     features_, scorer_ : fitted parts
     rates_ : response rate in training by channel
+    continuation_ : how likely another engagement follows a response within 14 days, by channel and content;
+        None where the ``values`` table of the fit has no objective "continuation"
     fitted_until_ : int seconds; no label read past it
     training_ : counts of the fit: rows, positives, censored, pairs, with_selection_prob
     digest_ : hash of everything that decides
@@ -178,6 +181,7 @@ class NextBestAction:
         self.rates_ = _channel_rates(labels)
         self.fitted_until_ = end
         self.horizon_days_ = window / DAY
+        self.continuation_ = _continuation(data, until=end)
         self.training_ = {
             "rows": len(labels),
             "positives": int(labels.y.sum()),
@@ -544,7 +548,7 @@ class NextBestAction:
             scorer=self.scorer,
             policy=self.policy,
             rules=self.rules,
-            worth=self.worth,
+            worth=replace(self.worth, continues=self.continuation_),
             model_digest=self.digest_,
             policy_digest=self.policy_digest_,
             horizon_days=self.horizon_days_,
@@ -580,12 +584,16 @@ class NextBestAction:
         ]
         if self.explore_cap is not None:
             settings.append(manifest["explore_cap"])
+        if self.continuation_ is not None:
+            settings.append(self.continuation_)
         self.policy_digest_ = f"{type(self.policy).__name__}#{artifact.digest(settings)[:16]}"
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         scorer, arrays = self.scorer.to_state() if hasattr(self.scorer, "to_state") else ({}, {})
         features, _ = self.features.to_state()
         keys = sorted(self.learned_)
+        worth = asdict(self.worth)
+        del worth["continues"]  # counted at the fit, kept beside the rates
         manifest = {
             "kind": _KIND,
             "outcome": _listed(outcome_to_json(self.outcome)),
@@ -597,8 +605,9 @@ class NextBestAction:
             "guardrails": [_described(rule) for rule in self.guardrails],
             "waive": list(self.waive),
             "valid_days": self.valid_days,
-            "worth": _listed(asdict(self.worth)),
+            "worth": _listed(worth),
             "rates": self.rates_,
+            "continuation": self.continuation_,
             "fitted_until": self.fitted_until_,
             "horizon_days": self.horizon_days_,
             "training": self.training_,
@@ -647,6 +656,7 @@ class NextBestAction:
             attention_cost=worth["attention_cost"],
         )
         model.rates_ = manifest["rates"]
+        model.continuation_ = manifest.get("continuation")
         model.fitted_until_ = int(manifest["fitted_until"])
         model.horizon_days_ = float(manifest["horizon_days"])
         model.training_ = manifest["training"]
@@ -704,6 +714,14 @@ def _channel_rates(labels: Labels) -> dict[str, float]:
     channels = sorted({action.channel for action in labels.actions})
     rates = {name: float(labels.y[names == name].mean()) for name in channels}
     return {name: rate for name, rate in rates.items() if 0.0 < rate < 1.0}
+
+
+def _continuation(data: Engagement, *, until: int) -> dict[str, dict[str, float]] | None:
+    """How often engagements go on, where the values table says what that is worth."""
+    values = table_of(data, "values")
+    if values is None or CONTINUATION not in values["objective"]:
+        return None
+    return continuation_rates(data.columns("interactions"), data.columns("channels"), until=until)
 
 
 def _moment(outcome: Any) -> int:

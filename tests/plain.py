@@ -82,12 +82,12 @@ class Plain:
             return "promotional_content"
         if not channel["personal"]:
             return ""
-        return "" if self.has_sender(self.hcps[i]["territory_id"], channel["function"]) else "no_sender"
+        return "" if self.sender(self.hcps[i]["territory_id"], channel["function"]) else "no_sender"
 
     @cache  # noqa: B019
-    def has_sender(self, territory, function):
-        """Asks of every hour of the window whether somebody is there."""
-        reps = self.tables["reps"]
+    def sender(self, territory, function):
+        """Asks of every hour of the window who is there: the first of the territory, or of none."""
+        reps, there = self.tables["reps"], set()
         for moment in range(self.at, self.until, 3_600):
             for row in reps:
                 leave = [
@@ -106,8 +106,8 @@ class Plain:
                     and in_post
                     and not away
                 ):
-                    return True
-        return False
+                    there.add((row["territory_id"] != territory, row["user_id"]))
+        return min(there)[1] if there else ""
 
     def access(self, i, action):
         hcp = self.hcps[i]

@@ -4,6 +4,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hall import UNTIL, make_model
 from hypothesis import given, settings
@@ -265,6 +266,29 @@ def test_a_loaded_model_remembers_what_it_learned(territory, plan, tmp_path):
     digest = loaded.digest_
 
     assert loaded.learn(every).digest_ == digest
+
+
+def test_a_further_engagement_is_worth_what_the_table_says_as_often_as_one_follows(
+    model, territory, tmp_path
+):
+    values = pd.DataFrame({"objective": ["adoption", "continuation"], "value": [1.0, 2.0]})
+    frames = {n: f for n, f in territory.engagement.tables.items() if f is not None}
+    log = frames["interactions"].drop(columns=["machine", "touch", "engaged"])
+    data = Engagement(**(frames | {"interactions": log, "values": values}), observed_until="2026-10-01")
+    counted = make_model().fit(data, until=UNTIL)
+
+    plan = counted.recommend(data, at=UNTIL, seed=7)
+
+    rates = counted.continuation_
+    found = {r.action: r.terms["value"] for r in plan if r.action != DO_NOTHING}
+    assert len(set(found.values())) > 3
+    for action, value in found.items():
+        of = rates[action.channel]
+        assert value == 1.0 + 2.0 * of.get(action.content, of[""])
+    loaded = nba.load(tmp_path / "bundle", digest=counted.save(tmp_path / "bundle"))
+    assert loaded.recommend(data, at=UNTIL, seed=7).to_bytes() == plan.to_bytes()
+    with pytest.raises(ArgumentError, match="fitted without it"):
+        model.recommend(data, at=UNTIL, seed=7)
 
 
 @settings(max_examples=40, deadline=None)

@@ -7,6 +7,7 @@ from nba.guardrails.capture import ConsentCapture
 from nba.guardrails.consent import Consent
 from nba.guardrails.contact import FrequencyCap, MinimumGap
 from nba.guardrails.funnel import Funnel, Step, add_up, check_all, facts_of, funnel
+from nba.guardrails.governance import ContentState, Governance, governance
 from nba.guardrails.hours import QuietHours
 from nba.guardrails.in_state import InState
 from nba.guardrails.label import OnLabel
@@ -21,9 +22,11 @@ __all__ = [
     "Approved",
     "Consent",
     "ConsentCapture",
+    "ContentState",
     "EducationalFloor",
     "FrequencyCap",
     "Funnel",
+    "Governance",
     "InState",
     "MinimumGap",
     "OnLabel",
@@ -38,5 +41,6 @@ __all__ = [
     "facts_of",
     "from_dict",
     "funnel",
+    "governance",
     "standard",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ from nba.tables.kept import kept
 _REASONS = ("", "medical_content", "promotional_content", "no_sender")
 _NO_TABLE = "No reps table: whether a territory has a sender of the channel's function is not checked."
 _ANYWHERE = ""
+_NOBODY = "nobody"
+"""The function of what needs no sender."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,9 @@ class Routing(Described):
 
     Notes
     -----
-    Facts: ``function`` of the channel. Without a reps table senders are not looked for, and the funnel
-    says so.
+    Facts: ``function`` of the channel, and over personal channels ``sender``, the user who is there for the
+    HCP: of the territory before those of none, the first by id; "" where nobody is or was looked for. Without
+    a reps table senders are not looked for, and the funnel says so.
 
     Examples
     --------
@@ -58,26 +62,29 @@ class Routing(Described):
         promotional = touch & (purpose == "promotional") & (function == "medical")
         of_action = np.where(medical, 1, np.where(promotional, 2, 0)).astype(np.int8)
         reason = np.repeat(of_action[None, :], len(candidates.hcps), axis=0)
-        facts = {"function": function[None, :]}
+        facts = {"function": function[None, :], "sender": np.array([[""]], dtype=object)}
         reps = context.tables.get("reps") if self.senders else None
         if reps is not None:
-            missing = self._without_sender(candidates, context.hcps, reps, function)
-            reason = np.where((reason == 0) & missing & (touch & personal), np.int8(3), reason)
+            needed = touch & personal
+            facts["sender"] = self._senders(
+                candidates, context.hcps, reps, np.where(needed, function, _NOBODY)
+            )
+            reason = np.where((reason == 0) & (facts["sender"] == "") & needed, np.int8(3), reason)
         note = _NO_TABLE if self.senders and reps is None else ""
         return Verdict(self.code, reason, _REASONS, facts, note=note)
 
-    def _without_sender(
+    def _senders(
         self, candidates: Candidates, hcps: Columns, reps: Columns, function: NDArray[Any]
-    ) -> Bools:
-        """(n, K) True where nobody of the action's function is in the HCP's territory."""
+    ) -> NDArray[Any]:
+        """(n, K) who of the action's function is there for the HCP; "" for nobody."""
         there = _there(reps, at=candidates.at, until=candidates.valid_until)
         territory = text_column(hcps, "territory_id", length=len(candidates.hcps))
         distinct = numbered(territory)
         kinds = numbered(function)
-        missing = np.array(
-            [[not (_senders(there, place, kind)) for kind in kinds] for place in distinct], dtype=np.bool_
+        senders = np.array(
+            [[_sender(there, place, kind) for kind in kinds] for place in distinct], dtype=object
         ).reshape(len(distinct), len(kinds))
-        found: Bools = missing[:, codes(function, kinds)][codes(territory, distinct)]
+        found: NDArray[Any] = senders[:, codes(function, kinds)][codes(territory, distinct)]
         return found
 
 
@@ -98,13 +105,19 @@ def _of_channels(
     return np.append(texts, "").astype(object)[rows], np.append(flags, False)[rows]
 
 
-def _senders(there: set[tuple[str, str]], territory: str, function: str) -> bool:
+def _sender(there: Mapping[tuple[str, str], str], territory: str, function: str) -> str:
+    """The first user of a function in a territory, or everywhere; any function where it is neither."""
+    if function == _NOBODY:
+        return ""
     functions = (function,) if function in ("commercial", "medical") else ("commercial", "medical")
-    return any((place, kind) in there for place in {territory, _ANYWHERE} for kind in functions)
+    for place in (territory, _ANYWHERE):
+        if found := [there[place, kind] for kind in functions if (place, kind) in there]:
+            return min(found)
+    return ""
 
 
-def _there(reps: Columns, *, at: int, until: int) -> set[tuple[str, str]]:
-    """(territory, function) with a sender in post and not on leave at some moment of [at, until)."""
+def _there(reps: Columns, *, at: int, until: int) -> dict[tuple[str, str], str]:
+    """By (territory, function) the first user in post and not on leave at some moment of [at, until)."""
     length = len(reps["user_id"])
     territory = text_column(reps, "territory_id", length=length)
     moments = [_moments(reps, name, length) for name in ("from", "to", "off_from", "off_to")]
@@ -117,11 +130,11 @@ def _there(reps: Columns, *, at: int, until: int) -> set[tuple[str, str]]:
         if start < until and _through(end) > at:
             key = (user, territory[i], reps["function"][i])
             posts.setdefault(key, []).append((max(start, at), min(_through(end), until)))
-    return {
-        (place, kind)
-        for (user, place, kind), spans in posts.items()
-        if any(_free(span, leaves.get(user, [])) for span in spans)
-    }
+    there: dict[tuple[str, str], str] = {}
+    for (user, place, kind), spans in sorted(posts.items()):
+        if any(_free(span, leaves.get(user, [])) for span in spans):
+            there.setdefault((place, kind), str(user))
+    return there
 
 
 def _moments(reps: Columns, name: str, length: int) -> NDArray[Any]:

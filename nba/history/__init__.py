@@ -1,6 +1,7 @@
 """What an engagement history says, strictly as of a moment."""
 
 from nba.history.blocks import Measure, Op
+from nba.history.continuation import continuation_rates
 from nba.history.histories import Histories, places
 from nba.history.kernel import sweep, warm_up
 from nba.history.shrink import BetaPrior, GammaPrior, beta_prior, gamma_prior
@@ -13,6 +14,7 @@ __all__ = [
     "Measure",
     "Op",
     "beta_prior",
+    "continuation_rates",
     "gamma_prior",
     "is_success",
     "places",

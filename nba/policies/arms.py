@@ -11,7 +11,7 @@ import numpy as np
 from nba.contracts import DAY, Bools, Floats, Policy, Receipt, Scores
 from nba.errors import ArgumentError
 from nba.policies.pmf import keyed_uniforms, selection_pmf
-from nba.policies.registry import Described, number_between, reads_spread
+from nba.policies.registry import Described, check_is_policy, number_between, reads_spread
 from nba.policies.simple import Greedy, Uniform
 
 
@@ -103,11 +103,7 @@ class Split(Described):
         object.__setattr__(self, "share", number_between(self.share, name="share", low=0, high=1))
         number_between(self.days, name="days", low=1)
         for name in ("champion", "challenger"):
-            if not isinstance(getattr(self, name), Policy):
-                raise ArgumentError(
-                    f"The {name} is a {type(getattr(self, name)).__name__}, expected a policy. "
-                    "Give one of nba.policies, or your own."
-                )
+            check_is_policy(getattr(self, name), name=name)
 
     @property
     def explore(self) -> float:

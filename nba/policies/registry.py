@@ -82,6 +82,21 @@ def _plain(setting: Any) -> Any:
     return setting
 
 
+def check_is_policy(found: object, *, name: str) -> None:
+    """Refuse what is no policy, by the name of the setting it was given as.
+
+    Raises
+    ------
+    ArgumentError
+        If it has no ``explore`` or no ``weights(...)``.
+    """
+    if not isinstance(found, Policy):
+        raise ArgumentError(
+            f"The {name} is a {type(found).__name__}, expected a policy: something with explore and "
+            "weights(...). Give one of nba.policies, or your own."
+        )
+
+
 def number_between(value: object, *, name: str, low: float, high: float = math.inf) -> float:
     """Check a setting's range, and give it as a float.
 

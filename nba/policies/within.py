@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from nba.contracts import Bools, Floats, Policy, Scores
-from nba.errors import ArgumentError
 from nba.policies.pmf import selection_pmf
-from nba.policies.registry import Described, number_between, reads_spread
+from nba.policies.registry import Described, check_is_policy, number_between, reads_spread
 
 
 @dataclass(frozen=True)
@@ -19,11 +18,7 @@ class _Around(Described):
     policy: Policy
 
     def __post_init__(self) -> None:
-        if not isinstance(self.policy, Policy):
-            raise ArgumentError(
-                f"{type(self).__name__} is around a {type(self.policy).__name__}, expected a policy: "
-                "something with explore and weights(...). Give one of nba.policies, or your own."
-            )
+        check_is_policy(self.policy, name=f"policy inside {type(self).__name__}")
 
     @property
     def explore(self) -> float:

@@ -20,6 +20,10 @@ TERMS = ("propensity", "context", "value", "lever", "cost", "minutes", "attentio
 DO_NOTHING_OBJECTIVE = "do_nothing"
 """The objective of the ``values`` table under which doing nothing has its own worth, by segment."""
 
+CONTINUATION = "continuation"
+"""The objective under which the table says what a further engagement is worth; it counts as often as one
+follows a response to the action."""
+
 
 @dataclass(frozen=True)
 class ContextWeight:
@@ -93,13 +97,16 @@ class Worth:
     contexts : factors where HCP and action fit together
     minute_cost : what a minute of the sender's (``channels.minutes``) costs, in value units
     attention_cost : what a minute of the HCP's with the content (``content.minutes``) costs, in value units
+    continues : how likely another engagement follows a response, by channel and content, as
+        ``nba.history.continuation_rates`` gives it; None where nobody has counted
 
     Notes
     -----
     A row of the ``values`` table says what a response is worth to one objective, for a product and a segment;
     an empty product or segment is any. Of an objective's rows the one that names more counts, the product
-    before the segment. The objectives are added, each times its weight. What no row covers is worth nothing,
-    with a warning; without a table every response is worth ``value``.
+    before the segment. The objectives are added, each times its weight. One of them has a meaning of its own:
+    what "continuation" is worth counts times P(next engagement | this one). What no row covers is worth
+    nothing, with a warning; without a table every response is worth ``value``.
     """
 
     value: float = 1.0
@@ -110,6 +117,7 @@ class Worth:
     contexts: tuple[ContextWeight, ...] = ()
     minute_cost: float = 0.0
     attention_cost: float = 0.0
+    continues: Mapping[str, Mapping[str, float]] | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.terms) - set(TERMS))
@@ -218,10 +226,11 @@ class Worth:
         segments, segment_of = _distinct(context.hcps, "segment", n)
         products, product_of = _products(actions, context.content)
         total = np.zeros((len(segments), len(products)))
+        further = np.zeros_like(total)
         covered = np.zeros_like(total, dtype=np.bool_)
         for name, weight in sorted(self.weighed(table).items()):
             worth, found = _worth_to(name, table, segments, products)
-            total += weight * worth
+            (further if name == CONTINUATION else total)[...] += weight * worth
             covered |= found
         bare = sorted({products[k] for k in product_of[1:].tolist() if not covered[segment_of, k].all()})
         if bare:
@@ -232,7 +241,21 @@ class Worth:
                 stacklevel=2,
             )
         value: Floats = self.value * total[segment_of][:, product_of]
+        if further.any():
+            value += self.value * further[segment_of][:, product_of] * self._continuing(actions)
         return value
+
+    def _continuing(self, actions: Sequence[Action]) -> Floats:
+        """(K,) how likely another engagement follows a response to each action."""
+        if self.continues is None:
+            raise ArgumentError(
+                f"The values table has the objective {CONTINUATION!r}, and the model was fitted without it: "
+                "nobody has counted how often an engagement leads to another. Fit with the table, or leave "
+                "the objective out with objectives=."
+            )
+        of_all = self.continues[""]
+        by_channel = [self.continues.get(action.channel, of_all) for action in actions]
+        return np.array([of.get(a.content, of[""]) for of, a in zip(by_channel, actions, strict=True)])
 
     def _contexts(self, actions: Sequence[Action], context: Context, *, at: int) -> Floats:
         if not self.contexts:

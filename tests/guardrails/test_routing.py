@@ -27,6 +27,25 @@ def test_routing_equals_asking_every_hour_who_is_there(reasons, seed):
 
 
 @settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_the_sender_in_the_facts_is_the_first_who_is_there_of_the_territory_before_those_of_none(seed):
+    world = random_world(seed)
+    plain = Plain(world)
+
+    verdict = Routing().check(*world)
+
+    for i in range(len(plain.hcps)):
+        for k, action in enumerate(world.candidates.actions):
+            channel = plain.channels.get(action.channel, {"personal": False})
+            told = (
+                plain.sender(plain.hcps[i]["territory_id"], channel["function"])
+                if channel["personal"]
+                else ""
+            )
+            assert verdict.fact(i, k)["sender"] == told
+
+
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), senders=st.booleans())
 def test_medical_content_never_reaches_a_commercial_channel_and_promotion_never_a_medical_one(seed, senders):
     candidates, context = random_world(seed, without=() if senders else ("reps",))

@@ -149,6 +149,20 @@ def test_objectives_add_up_each_times_its_weight():
     assert value_of(Worth().without(objective="expansion", known=["adoption", "expansion"]), world) == 2.0
 
 
+def test_what_a_further_engagement_is_worth_counts_as_often_as_one_follows():
+    rows = {"objective": ["adoption", "continuation"], "product_id": ["", "A"], "segment": ["", "high"]}
+    world = small(**rows, value=[2.0, 5.0])
+    rates = {"": {"": 0.1}, "mail": {"": 0.3, "c0": 0.4}, "phone": {"": 0.9}}
+
+    assert value_of(Worth(3.0, continues=rates), world) == 3.0 * (2.0 + 5.0 * 0.4)
+    assert value_of(Worth(continues=rates | {"mail": {"": 0.3}}), world) == 2.0 + 5.0 * 0.3
+    assert value_of(Worth(continues={"": {"": 0.1}}), world) == 2.0 + 5.0 * 0.1
+    assert value_of(Worth(objectives={"adoption": 1.0}), world) == 2.0
+    assert value_of(Worth(objectives={"continuation": 2.0}, continues=rates), world) == 2.0 * 5.0 * 0.4
+    with pytest.raises(ArgumentError, match="Fit with the table"):
+        value_of(Worth(), world)
+
+
 @pytest.mark.filterwarnings("error")
 def test_what_no_row_covers_is_worth_nothing_and_a_warning_names_the_product():
     world = small(objective=["adoption"], product_id=["B"], segment=[""], value=[2.0])
