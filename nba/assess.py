@@ -233,7 +233,7 @@ def reason_faithfulness(plan: Plan, *, most: int | None = None) -> Faithfulness:
     if len(named) < 2:
         raise ArgumentError(f"{len(named)} decisions have a reason that rests on events; expected 2 or more.")
     gone = np.concatenate([rows for _, _, rows in named])
-    known = Known.of(_Without(tables, gone), why.decider.features)
+    known = Known.of(Without(tables, gone), why.decider.features)
     asked = [(receipt.hcp_id, receipt.action) for receipt, _, _ in named]
     before = why.of(asked, at=plan.at)[0].margin
     after = Why(why.decider, known, why.actions).of(asked, at=plan.at)[0].margin
@@ -247,7 +247,7 @@ def reason_faithfulness(plan: Plan, *, most: int | None = None) -> Faithfulness:
 
 
 @dataclass(frozen=True)
-class _Without:
+class Without:
     """Tables in which some interactions never happened."""
 
     tables: Any
@@ -400,6 +400,7 @@ __all__ = [
     "Faithfulness",
     "Stability",
     "Window",
+    "Without",
     "Worth",
     "later_window",
     "reason_faithfulness",

@@ -64,6 +64,7 @@ class Cards:
             dismiss_reasons=_dismiss_reasons(),
             timezone=person.get("timezone") or "UTC",
             reference=None if rate is None else explain.Reference(rate, population="channel"),
+            learned_from="" if self.why is None else self.why.learned_from,
             audience=audience,
             book=book,
         )

@@ -96,7 +96,8 @@ class NextBestAction:
     continuation_ : how likely another engagement follows a response within 14 days, by channel and content;
         None where the ``values`` table of the fit has no objective "continuation"
     fitted_until_ : int seconds; no label read past it
-    training_ : counts of the fit: rows, positives, censored, pairs, with_selection_prob
+    training_ : counts of the fit: rows, positives, censored, pairs, with_selection_prob; and selection,
+        "observational" where nobody logged how actions were chosen, "partly logged" or "logged"
     digest_ : hash of everything that decides
     """
 
@@ -176,7 +177,8 @@ class NextBestAction:
         design = self.design(known, labels)
         say("models", 2, 3)
         window = self.outcome.horizon_seconds(data.columns("channels"))
-        self.scorer.fit(design, labels.y, at=labels.at[labels.row], gap_seconds=window)
+        chosen = self._told({"selection_prob": labels.selection_prob})
+        self.scorer.fit(design, labels.y, at=labels.at[labels.row], gap_seconds=window, **chosen)
         say("models", 3, 3)
         self.rates_ = _channel_rates(labels)
         self.fitted_until_ = end
@@ -188,6 +190,7 @@ class NextBestAction:
             "censored": labels.censored,
             "pairs": len(labels.actions),
             "with_selection_prob": int(np.isfinite(labels.selection_prob).sum()),
+            "selection": models.Selection.of(labels.pair, labels.selection_prob, n_pairs=0).kind,
         }
         self.learned_: dict[bytes, float] = {}
         self._tables: Tables | None = data
@@ -449,10 +452,24 @@ class NextBestAction:
             selection_prob=np.array([outcome.selection_prob for outcome in rows]),
         )
         known = Known.of(outcomes.engagement, self.features)
-        self.scorer.learn(self.design(known, labels), labels.y)
+        told = self._told({"at": labels.at, "selection_prob": labels.selection_prob})
+        self.scorer.learn(self.design(known, labels), labels.y, **told)
         self.learned_ |= {key: float(outcome.reward or 0.0) for key, outcome in fresh.items()}
         self._seal()
         return self
+
+    @property
+    def drift(self) -> models.Drift | None:
+        """How far outcomes learned since the fit have left their forecasts; None where nothing is watched.
+
+        ``drift.alarm`` says when to fit again; it is false once in a hundred models whose forecasts hold.
+        """
+        self._check_fitted()
+        return getattr(self.scorer, "drift_", None)
+
+    def _told(self, more: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What only pooled pairs are told: the plain models weigh all rows alike."""
+        return more if isinstance(self.scorer, models.PairPropensity) else {}
 
     def propensities(
         self, data: Engagement, *, at: Any, hcps: Sequence[str] | None = None, chunk: int = 2_000

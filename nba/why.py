@@ -43,6 +43,11 @@ class Why:
     known: Known
     actions: tuple[Action, ...]
 
+    @property
+    def learned_from(self) -> str:
+        """How the rows of the scorer's training were chosen, "observational" or not; "" if unsaid."""
+        return getattr(getattr(self.decider.scorer, "selection_", None), "kind", "")
+
     def contrast(
         self, receipt: Receipt, other: Action | None = None, *, book: explain.Book | None = None
     ) -> explain.Contrast | None:

@@ -14,7 +14,7 @@ import nba
 from nba import guardrails, policies
 from nba.contracts import DO_NOTHING, Outcome, Outcomes
 from nba.decision import Known
-from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, OutcomeError
+from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, OutcomeError, SelectionError
 from nba.tables import Engagement, as_moment
 
 
@@ -209,6 +209,60 @@ def test_learning_in_two_parts_is_learning_at_once(territory, plan):
         np.abs(margins(at_once, territory) - margins(make_model().fit(data, until=UNTIL), territory)).max()
         > 1e-4
     )
+
+
+def with_selection_probs(engagement, prob):
+    """The same tables with this selection probability logged for every touch; None logs none."""
+    log = engagement.interactions.drop(columns=["machine", "touch", "engaged", "selection_prob"])
+    log = log if prob is None else log.assign(selection_prob=prob)
+    tables = {name: frame for name, frame in engagement.tables.items() if frame is not None}
+    return Engagement(**(tables | {"interactions": log}), observed_until=as_iso(engagement.observed_until))
+
+
+def test_a_model_and_its_cards_say_how_the_rows_it_learned_from_were_chosen(model, plan):
+    hcp = next(receipt.hcp_id for receipt in plan if receipt.action != DO_NOTHING)
+
+    card = plan.card(hcp, audience="hq", contrast=False)
+
+    # the simulated reps' choices are not logged, head office's mails are
+    assert 0 < model.training_["with_selection_prob"] < model.training_["rows"]
+    assert model.training_["selection"] == model.scorer.selection_.kind == "partly logged"
+    assert card.to_dict()["details"]["learned_from"] == "partly logged"
+    assert "learned_from" not in str(plan.card(hcp).to_dict())
+
+
+def test_where_nobody_logged_choices_a_model_is_observational_and_weights_are_refused(territory):
+    data = with_selection_probs(territory.engagement, None)
+
+    plain = make_model(scorer=nba.SegmentBaseline()).fit(data, until=UNTIL)
+
+    assert plain.training_["selection"] == "observational"
+    with pytest.raises(SelectionError, match="observational"):
+        make_model(scorer=nba.PairPropensity(selection_clip=10.0)).fit(data, until=UNTIL)
+
+
+def test_logged_probabilities_reach_the_scorer_and_equal_ones_weigh_nothing(territory):
+    data = with_selection_probs(territory.engagement, 0.5)
+
+    model = make_model(scorer=nba.PairPropensity(selection_clip=10.0, correction=None)).fit(data, until=UNTIL)
+
+    assert model.training_["selection"] == "logged"
+    assert str(model.scorer.selection_).startswith("logged: ")
+    assert model.scorer.selection_.effective == pytest.approx(model.training_["rows"])
+
+
+def test_outcomes_that_leave_their_forecasts_ring_the_alarm_which_a_bundle_keeps(territory, plan, tmp_path):
+    data = territory.engagement
+    model = make_model().fit(data, until=UNTIL)
+    assert not model.drift.alarm
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NBAWarning)
+        model.learn(outcomes_of(plan, data, np.arange(len(plan)) % 2))
+    model.save(tmp_path / "bundle")
+
+    assert model.drift.rows == len([r for r in plan if r.action != DO_NOTHING])
+    assert nba.load(tmp_path / "bundle").drift.to_dict() == model.drift.to_dict()
 
 
 def test_learning_twice_is_learning_once(territory, plan):

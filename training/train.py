@@ -62,6 +62,7 @@ def _train(
     with step(f"Fitting on everything known until {iso(until)}"):
         model = make_model(settings).fit(data, until=iso(until), report=Progress())
         digest = model.save(out / "model")
+    tracked.params({"selection": model.training_["selection"]})
     with step(f"Recommending for every HCP as of {iso(at)}"):
         log = nba.Log(out / "decisions.db")
         plan = model.recommend(data, at=iso(at), seed=options.seed, log=log, report=Progress())
@@ -290,7 +291,8 @@ def _metrics(figures: dict[str, Any]) -> dict[str, float | None]:
     for name in ("better_by", "gap_to_truth"):
         if window[name] is not None:
             flat |= {f"{name}.{part}": window[name][part] for part in ("mean", "low", "high")}
-    flat |= {f"training.{name}": value for name, value in figures["training"].items()}
+    counts = figures["training"].items()
+    flat |= {f"training.{name}": value for name, value in counts if not isinstance(value, str)}
     flat |= {f"plan.{name}": value for name, value in figures["plan"].items()}
     for name, values in (figures["true_worth_per_hcp"] or {}).items():
         flat[f"true_worth.{''.join(c if c.isalnum() else '_' for c in name)}"] = values[0]

@@ -31,6 +31,8 @@ class Details:
     points : the propensity as a base and percentage points by reason; None where nothing acts
     reference : whom the base is about
     contrast : the gap to the runner-up, part by part; None where it was not asked for
+    learned_from : "observational" where nobody logged how the rows of the model's training were chosen,
+        "partly logged" or "logged" otherwise; "" where the model does not say
     """
 
     reasons: tuple[Reason, ...]
@@ -42,6 +44,7 @@ class Details:
     points: Points | None = None
     reference: str = ""
     contrast: Contrast | None = None
+    learned_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,7 @@ def build_card(
     dismiss_reasons: Mapping[str, str] | None = None,
     timezone: str = "UTC",
     reference: Reference | None = None,
+    learned_from: str = "",
     audience: Audience = "rep",
     book: Book | None = None,
 ) -> RepCard:
@@ -178,6 +182,7 @@ def build_card(
         "negative", "censored", "data_error" or "safety". With it the card has a form for the rep's answer
     timezone : IANA name of the HCP's zone, in which dates are written
     reference : the usual response rate to compare with
+    learned_from : how the rows of the model's training were chosen, for ``details``
     audience : "rep" gives no number that was computed and nothing hidden; "hq" adds ``details``
     book : template book; the shipped English one by default
 
@@ -226,7 +231,7 @@ def build_card(
         would_change=_would_change(contrast, book),
         checks=_checks(receipt, channel, tz, book),
         feedback=_feedback(receipt, dismiss_reasons or {}, book),
-        details=_details(receipt, chosen, contrast, book) if audience == "hq" else None,
+        details=_details(receipt, chosen, contrast, learned_from, book) if audience == "hq" else None,
         book=book,
     )
 
@@ -384,7 +389,9 @@ def _feedback(receipt: Receipt, reasons: Mapping[str, str], book: Book) -> tuple
     )
 
 
-def _details(receipt: Receipt, chosen: Selection, found: Contrast | None, book: Book) -> Details:
+def _details(
+    receipt: Receipt, chosen: Selection, found: Contrast | None, learned_from: str, book: Book
+) -> Details:
     acts = receipt.propensity is not None and receipt.action != DO_NOTHING
     return Details(
         points=explained_points(receipt.reasons, propensity=receipt.propensity or 0.0) if acts else None,
@@ -396,6 +403,7 @@ def _details(receipt: Receipt, chosen: Selection, found: Contrast | None, book: 
         selection_prob=receipt.selection_prob,
         priority=receipt.priority,
         coverage=chosen.coverage,
+        learned_from=learned_from,
     )
 
 

@@ -80,7 +80,9 @@ def save_model(
         folder = Path(aside, FLAVOR)
         digests = _write(model, folder, data)
         about = mlflow.models.Model() if mlflow_model is None else mlflow_model
-        about.add_flavor(FLAVOR, nba_version=__version__, data=f"data/{FLAVOR}", **digests)
+        selection = model.training_.get("selection", "")
+        told = {"nba_version": __version__, "data": f"data/{FLAVOR}", "selection": selection}
+        about.add_flavor(FLAVOR, **told, **digests)
         mlflow.pyfunc.save_model(
             path=os.fspath(path),
             loader_module=_HERE,

@@ -106,7 +106,12 @@ class HierarchicalLogistic:
         return self.levels.n_columns
 
     def absorb(
-        self, rows: Rows, *, groups: Sequence[Groups], lines: Floats | None = None
+        self,
+        rows: Rows,
+        *,
+        groups: Sequence[Groups],
+        lines: Floats | None = None,
+        fade: float = 1.0,
     ) -> HierarchicalLogistic:
         """Add new rows of the first ``len(groups)`` pairs by one Newton step from the anchor.
 
@@ -117,14 +122,16 @@ class HierarchicalLogistic:
         rows : for a pair its new rows
         groups : those of the pairs there are, in their order, and of new ones behind them
         lines : (len(groups), 2) shift and slope between a pair's margins and the log-odds of the new rows
+        fade : share of what they weighed that all rows so far, those of the fit included, weigh from now on
         """
         model = self.extended(groups)
         if lines is None:
             lines = _identity(len(groups))
         with threadpool_limits(1):
             new, _ = tangents(rows, model.anchor, lines=lines, n_jobs=1)
-            absorbed = tuple(old + add for old, add in zip(model.absorbed, new, strict=True))
-            return replace(model, absorbed=absorbed).solved()
+            absorbed = tuple(old.faded(fade) + add for old, add in zip(model.absorbed, new, strict=True))
+            fitted = tuple(tangent.faded(fade) for tangent in model.fitted)
+            return replace(model, fitted=fitted, absorbed=absorbed).solved()
 
     def extended(self, groups: Sequence[Groups]) -> HierarchicalLogistic:
         """With room for pairs that came up after the fit, standing where the pairs of their channel stand."""
@@ -154,6 +161,15 @@ class HierarchicalLogistic:
         spread[0] += unknown / self.strengths.values["tag"][0]
         cov = self.levels.covariance(self.shared_cov, groups)
         return self.levels.mean(self.shared, groups), np.diag(spread) + cov
+
+    def level_covariance(self, pairs: Sequence[Groups]) -> Floats:
+        """(K, K) what the intercepts of pairs have in common: the covariance of what is shared."""
+        there = np.zeros((len(pairs), self.levels.size))
+        for k, groups in enumerate(pairs):
+            at = [0, self.levels.channels.get(groups[0], 0)]
+            there[k, at + [self.levels.tags[tag] for tag in groups[1:] if tag in self.levels.tags]] = 1.0
+        cov: Floats = there @ self.shared_cov @ there.T
+        return cov
 
     def surplus(self, slopes: Floats) -> Floats:
         """(K, 2) what absorbed rows say of a shift that the moved coefficients leave: gradient, curvature.

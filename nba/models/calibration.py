@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from nba.contracts import Floats, State
+from nba.contracts import Bools, Floats, State
 
 _POOLED_SD = (0.3, 0.1)
 """How far the pooled line may stand from the identity: shift in log-odds, slope.
@@ -60,18 +60,27 @@ class AffineCalibration:
         return cls((), np.array([0.0, 1.0]), np.zeros((2, 2)), none, np.zeros((0, 2, 2)), none)
 
     @classmethod
-    def fit(cls, margin: Floats, y: Floats, group: Sequence[str]) -> AffineCalibration:
+    def fit(
+        cls, margin: Floats, y: Floats, group: Sequence[str], *, weight: Floats | None = None
+    ) -> AffineCalibration:
         """Learn lines on rows that the model has not been fitted on.
 
         Parameters
         ----------
         margin, y : (n,) log-odds and outcomes
         group : (n,) the group of each row
+        weight : (n,) what each row counts; None is 1
         """
         names = np.asarray(group, dtype=object)
         groups = tuple(sorted(set(names.tolist())))
-        pooled, pooled_precision = _line(margin, y, center=np.array([0.0, 1.0]), sd=_POOLED_SD)
-        found = [_line(margin[names == g], y[names == g], center=pooled, sd=_GROUP_SD) for g in groups]
+        identity = np.array([0.0, 1.0])
+        pooled, pooled_precision = _line(margin, y, center=identity, sd=_POOLED_SD, weight=weight)
+
+        def of_group(mine: Bools) -> tuple[Floats, Floats]:
+            own = None if weight is None else weight[mine]
+            return _line(margin[mine], y[mine], center=pooled, sd=_GROUP_SD, weight=own)
+
+        found = [of_group(names == g) for g in groups]
         lines = np.array([line for line, _ in found]).reshape(-1, 2)
         precision = np.array([p for _, p in found]).reshape(-1, 2, 2)
         return cls(groups, pooled, np.linalg.inv(pooled_precision), lines, precision, lines)
@@ -97,7 +106,7 @@ class AffineCalibration:
         cov: Floats = own + pull @ self.pooled_cov @ pull.T
         return cov
 
-    def absorb(self, surplus: Floats, group: Sequence[str]) -> AffineCalibration:
+    def absorb(self, surplus: Floats, group: Sequence[str], *, kept: float = 1.0) -> AffineCalibration:
         """Move shifts by what new rows say of them; slopes stay, and so do groups without a line.
 
         Always from the lines of the fit: ``surplus`` is that of everything absorbed so far.
@@ -106,12 +115,17 @@ class AffineCalibration:
         ----------
         surplus : (n, 2) gradient and curvature of the log likelihood in a shift
         group : (n,) the group of each
+        kept : share of what they weighed that the rows of the fit weigh by now
         """
         names = np.asarray(group, dtype=object)
         lines = self.fitted.copy()
         for i, g in enumerate(self.groups):
             gradient, curvature = surplus[names == g].sum(axis=0)
-            lines[i, 0] += gradient / (self.precision[i, 0, 0] + curvature)
+            prior = 1.0 / _GROUP_SD[0] ** 2
+            known = (
+                self.precision[i, 0, 0] if kept == 1.0 else prior + kept * (self.precision[i, 0, 0] - prior)
+            )
+            lines[i, 0] += gradient / (known + curvature)
         return replace(self, lines=lines)
 
     def to_state(self) -> State:
@@ -129,7 +143,13 @@ class AffineCalibration:
 
 
 def penalised_logit(
-    x: Floats, y: Floats, *, center: Floats, sd: Floats, offset: Floats | None = None
+    x: Floats,
+    y: Floats,
+    *,
+    center: Floats,
+    sd: Floats,
+    offset: Floats | None = None,
+    weight: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Coefficients of a logistic regression held to a centre by a Gaussian prior, and their precision.
 
@@ -138,6 +158,7 @@ def penalised_logit(
     x, y : (n, d) and (n,) outcomes of 0 and 1; n may be 0
     center, sd : (d,) the prior
     offset : (n,) log-odds to add
+    weight : (n,) what each row counts; None is 1
     """
     hold = 1.0 / np.square(sd)
     start = np.zeros(len(y)) if offset is None else offset
@@ -147,16 +168,21 @@ def penalised_logit(
             eta = start + x @ found
             log_not = -np.logaddexp(0.0, eta)
             p = np.exp(eta + log_not)
-            precision = (x * (p * np.exp(log_not))[:, None]).T @ x + np.diag(hold)
-            step = np.linalg.solve(precision, x.T @ (y - p) + hold * (center - found))
+            curvature, left = p * np.exp(log_not), y - p
+            if weight is not None:
+                curvature, left = weight * curvature, weight * left
+            precision = (x * curvature[:, None]).T @ x + np.diag(hold)
+            step = np.linalg.solve(precision, x.T @ left + hold * (center - found))
             found = found + step * min(1.0, 1.0 / max(float(np.abs(step).max()), 1e-12))
             if float(np.abs(step).max()) < 1e-10:
                 break
     return found, precision
 
 
-def _line(margin: Floats, y: Floats, *, center: Floats, sd: tuple[float, float]) -> tuple[Floats, Floats]:
+def _line(
+    margin: Floats, y: Floats, *, center: Floats, sd: tuple[float, float], weight: Floats | None
+) -> tuple[Floats, Floats]:
     """The penalised line and its precision; the prior keeps a small or one-sided slice at its centre."""
     x = np.stack([np.ones_like(margin), margin], axis=1)
-    line, precision = penalised_logit(x, y, center=center, sd=np.array(sd))
+    line, precision = penalised_logit(x, y, center=center, sd=np.array(sd), weight=weight)
     return np.array([line[0], max(line[1], _LEAST_SLOPE)]), precision

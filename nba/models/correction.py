@@ -14,6 +14,7 @@ from nba.contracts import Bools, Design, Floats, Ints, State
 from nba.models.booster import Boosting
 from nba.models.calibration import AffineCalibration
 from nba.models.forest import Forest
+from nba.models.parallel import side_by_side
 from nba.models.weights import Evidence, Weights, size_of
 
 MOST_ROWS = 1_000_000
@@ -65,6 +66,7 @@ class Correction:
         channel: NDArray[np.object_],
         positives: Sequence[Floats],
         seen: Sequence[Bools],
+        weight: Floats | None = None,
         n_jobs: int,
     ) -> tuple[Correction, Floats]:
         """Grow on blocks what the next one is predicted with, weigh that, and grow on all of them.
@@ -75,25 +77,40 @@ class Correction:
         channel : (n_requests,) name of each one's channel group
         positives : for a block (n_requests,) the responses of each one's pair before it
         seen : for a block (n_requests,) whether a request's window had ended when it began
+        weight : (n_requests,) what each one counts; None is 1
 
         Returns
         -------
         The correction, and what it would have added to the last block had it ended before: (n_last,).
         """
-        offsets = [_offset(margin, y[rows], channel[rows]) for rows, margin in blocks]
+        counts = [None if weight is None else weight[rows] for rows, _ in blocks]
+        offsets = [
+            _offset(margin, y[rows], channel[rows], weight=count)
+            for (rows, margin), count in zip(blocks, counts, strict=True)
+        ]
 
         def grown(n_blocks: int, trees: int) -> Forest:
             rows = np.concatenate([rows for rows, _ in blocks[:n_blocks]])
             offset = np.concatenate(offsets[:n_blocks])
             keep = seen[n_blocks][rows] if n_blocks < len(blocks) else slice(None)
-            return _grown(design, y, rows=rows[keep], offset=offset[keep], trees=trees)
+            return _grown(design, y, rows=rows[keep], offset=offset[keep], trees=trees, weight=weight)
 
         def weighed(trees: int) -> tuple[Forest, list[Evidence], Weights]:
-            with ThreadPoolExecutor(min(n_jobs, len(blocks))) as pool:
-                *earlier, final = pool.map(grown, range(1, len(blocks) + 1), [trees] * len(blocks))
+            *earlier, final = side_by_side(
+                lambda n_blocks: grown(n_blocks, trees), range(1, len(blocks) + 1), n_jobs=n_jobs
+            )
             evidence = [
-                Evidence(margin, _scored(forest, design, rows), y[rows], channel[rows], size_of(before[rows]))
-                for forest, (rows, margin), before in zip(earlier, blocks[1:], positives[1:], strict=True)
+                Evidence(
+                    margin,
+                    _scored(forest, design, rows),
+                    y[rows],
+                    channel[rows],
+                    size_of(before[rows]),
+                    count,
+                )
+                for forest, (rows, margin), before, count in zip(
+                    earlier, blocks[1:], positives[1:], counts[1:], strict=True
+                )
             ]
             return final, evidence, Weights.fit(evidence)
 
@@ -173,7 +190,9 @@ def columns(design: Design, requests: Ints) -> Floats:
     return x if x.dtype.kind == "f" else x.astype(float)
 
 
-def _grown(design: Design, y: Floats, *, rows: Ints, offset: Floats, trees: int) -> Forest:
+def _grown(
+    design: Design, y: Floats, *, rows: Ints, offset: Floats, trees: int, weight: Floats | None
+) -> Forest:
     every = -(-len(rows) // MOST_ROWS)
     rows, offset = rows[::every], np.ascontiguousarray(offset[::every])
     if not len(rows):
@@ -182,12 +201,13 @@ def _grown(design: Design, y: Floats, *, rows: Ints, offset: Floats, trees: int)
     held = float(np.clip(rarer / 100, *_HELD))
     least = max(20, round(held * len(rows) / max(rarer, 1.0)))
     boosting = Boosting(trees=trees, leaves=8, learning_rate=0.05, least_rows=least, ridge=held)
-    return boosting.fit(columns(design, rows), y[rows], offset=offset)
+    counts = None if weight is None else weight[rows]
+    return boosting.fit(columns(design, rows), y[rows], offset=offset, weight=counts)
 
 
-def _offset(margin: Floats, y: Floats, channel: NDArray[np.object_]) -> Floats:
+def _offset(margin: Floats, y: Floats, channel: NDArray[np.object_], *, weight: Floats | None) -> Floats:
     """Margins with the block's own lines taken out: trees are to find shapes, not a level that drifted."""
-    calibration = AffineCalibration.fit(margin, y, channel.tolist())
+    calibration = AffineCalibration.fit(margin, y, channel.tolist(), weight=weight)
     offset = np.empty(len(margin))
     for name in calibration.groups:
         shift, slope = calibration.line(name)

@@ -12,18 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from nba.contracts import Action, Contributions, Design, Feature, Floats, Ints, State
-from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError
+from nba.contracts import DAY, Action, Contributions, Design, Feature, Floats, Ints, State
+from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, SelectionError
 from nba.models.base import HierarchicalLogistic
 from nba.models.basis import WIDEST, Basis
 from nba.models.border import check_columns, check_outcomes, check_values, outcomes_of
 from nba.models.calibration import AffineCalibration
 from nba.models.correction import Blocks, Correction, enough
+from nba.models.drift import Drift
 from nba.models.levels import INTERCEPT, OWN, SHARED, Groups
 from nba.models.order import request_order, row_hashes
 from nba.models.params import Params
 from nba.models.scoring import Posterior, Prepared, gather, score
-from nba.models.tangents import Rows
+from nba.models.selection import Selection, centred, checked_probs, fading, together
+from nba.models.tangents import Piece, Rows
 from nba.models.weights import Weights
 
 CHUNK = 8_192
@@ -52,6 +54,7 @@ class _Training:
     pair, groups : the model of each request, and the groups of the models
     curves : (n_rows, n_curves) of the shared columns
     order : requests by moment, those of one moment by what they hold
+    weight : (n_rows,) what each counts; None is 1
     """
 
     design: Design
@@ -62,6 +65,7 @@ class _Training:
     moments: NDArray[np.int64]
     order: NDArray[np.int64]
     gap_seconds: int
+    weight: Floats | None
 
     def moment_at(self, share: float) -> int:
         """The moment at which this share of rows is over."""
@@ -99,6 +103,11 @@ class PairPropensity(Params):
     correction : "auto" grows the forest and lets it earn its weight; None leaves it out
     max_pairs : pairs with a model of their own, the most frequent first; what remains of a channel is
         modelled as one
+    selection_clip : weight rows by 1 / (logged selection probability), none by more than so many times the
+        mean of its pair; rows without one count 1. None (the usual) weights nothing: what the columns say of
+        the choice needs no weight, and weights cost rows. See ``nba.models.Selection``
+    half_life_days : a row counts half as much for every so many days that the latest one is later, in the fit
+        and while learning; None forgets nothing
     n_jobs : threads; -1 takes every core. The numbers do not depend on it
 
     Attributes
@@ -112,6 +121,9 @@ class PairPropensity(Params):
     correction_ : Correction, its forest empty where no group of pairs earned a weight
     weights_ : Weights of the correction by channel and size of pair; prints, and has ``rows()`` for tables
     dropped_ : names of features that never differed in training
+    selection_ : Selection: whether the choice of the training rows is known, and what weighting made of them;
+        "observational" where nobody logged it
+    drift_ : Drift of what was learned since the fit: ``drift_.alarm`` says when to fit again
 
     Notes
     -----
@@ -140,6 +152,8 @@ class PairPropensity(Params):
         calibration_share: float = 0.2,
         correction: Literal["auto"] | None = "auto",
         max_pairs: int = 400,
+        selection_clip: float | None = None,
+        half_life_days: float | None = None,
         n_jobs: int = -1,
     ) -> None:
         if not 0.0 <= calibration_share < 0.9:
@@ -148,16 +162,31 @@ class PairPropensity(Params):
             raise ArgumentError(f'correction is {correction!r}; expected "auto", or None for the base alone.')
         if max_pairs < 1:
             raise ArgumentError(f"max_pairs is {max_pairs}; expected 1 or more.")
+        if selection_clip is not None and not 1.0 <= selection_clip < float("inf"):
+            raise ArgumentError(
+                f"selection_clip is {selection_clip}; expected 1 or more, or None for no weights."
+            )
+        if half_life_days is not None and not 0.0 < half_life_days < float("inf"):
+            raise ArgumentError(f"half_life_days is {half_life_days}; expected above 0, or None to keep all.")
         if n_jobs < 1 and n_jobs != -1:
             raise ArgumentError(f"n_jobs is {n_jobs}; expected 1 or more threads, or -1 for every core.")
         self.calibration_share = calibration_share
         self.correction = correction
         self.max_pairs = max_pairs
+        self.selection_clip = selection_clip
+        self.half_life_days = half_life_days
         self.n_jobs = n_jobs
         self._prepared_for: _Kept | None = None
 
     def fit(
-        self, design: Design, y: Floats, *, at: Ints | None = None, gap_seconds: int = 0
+        self,
+        design: Design,
+        y: Floats,
+        *,
+        at: Ints | None = None,
+        gap_seconds: int = 0,
+        selection_prob: Floats | None = None,
+        weight: Floats | None = None,
     ) -> PairPropensity:
         """Estimate strengths, coefficients, correction and calibration.
 
@@ -168,20 +197,41 @@ class PairPropensity(Params):
         at : (n_requests,) int64 seconds, for the split in time; without it the last rows calibrate
         gap_seconds : rows this close before a later slice (of calibration, of the correction's weights) are
             left out of what is fitted for it, because their windows reach into it
+        selection_prob : (n_requests,) logged probability with which each one's pair was chosen, in (0, 1];
+            NaN where none was logged
+        weight : (n_requests,) what each row counts, above 0: 2 is the row twice. Slices of time, and the
+            fewest rows of a leaf, are counted in rows whatever they weigh
 
         Raises
         ------
         OutcomeError
             If an outcome is neither 0 nor 1, or there is none.
         ArgumentError
-            If a feature is infinite.
+            If a feature is infinite, a weight is not above 0, or ``half_life_days`` has no ``at`` to go by.
+        SelectionError
+            If a selection probability is outside (0, 1], or ``selection_clip`` is set and none was logged.
         """
         y = outcomes_of(design, y)
+        prob = checked_probs(selection_prob, len(y))
+        self._check_weights(weight, at, len(y))
+        self._check_logged(prob)
         check_outcomes(y)
         check_values(design)
         moments = np.arange(len(y)) if at is None else np.asarray(at, dtype=np.int64)
-        order = moments if at is None else request_order(design, y, moments)
-        self._choose_curves(design, order)
+        k = len(design.actions)
+        self.selection_ = Selection.of(design.pair, prob, n_pairs=k, clip=self.selection_clip)
+        self.chosen_: tuple[Action, ...] = design.actions
+        self.fitted_at_ = self.known_at_ = int(moments.max())
+        self.drift_ = Drift.none()
+        counts = together(
+            weight if weight is None else np.asarray(weight, dtype=float),
+            self.selection_.weights(design.pair, prob),
+            self._fading(moments, self.known_at_),
+        )
+        # Rows that hold and count the same may change places.
+        alike = y if counts is None else np.where(y > 0, counts, -counts)
+        order = moments if at is None else request_order(design, alike, moments)
+        self._choose_curves(design, order, counts)
         groups = self._choose_pairs(design, y)
         rows = _Training(
             design,
@@ -192,6 +242,7 @@ class PairPropensity(Params):
             moments=moments,
             order=order,
             gap_seconds=gap_seconds,
+            weight=counts,
         )
         cut = self._calibration_cut(rows)
         base = self._estimated(rows, order if cut is None else rows.before(cut))
@@ -200,7 +251,8 @@ class PairPropensity(Params):
         self.calibration_ = AffineCalibration.identity()
         if cut is not None:
             channel = [groups[k][0] for k in rows.pair[later]]
-            self.calibration_ = AffineCalibration.fit(margin, y[later], channel)
+            late = None if counts is None else counts[later]
+            self.calibration_ = AffineCalibration.fit(margin, y[later], channel, weight=late)
             base = self._refitted(base, rows, order)
         self.base_ = base
         self._prepared_for = None
@@ -259,15 +311,39 @@ class PairPropensity(Params):
         base = line[:, 0] + line[:, 1] * (coef[:, 0] + mean)
         return Contributions(base, values, margin, design.features)
 
-    def learn(self, design: Design, y: Floats) -> PairPropensity:
+    def learn(
+        self, design: Design, y: Floats, *, at: Ints | None = None, selection_prob: Floats | None = None
+    ) -> PairPropensity:
         """Absorb new outcomes: posteriors and calibration move; strengths, curves, trees and weights stay.
 
         Adding up: learning a and then b gives what learning both at once gives. New rows are read through
         the fit's calibration line; what the moved coefficients leave unexplained moves the line's shift.
+        With ``half_life_days``, everything known so far counts less by the time that the new rows are later,
+        and what it comes to is what the rows of the fit and all later ones give, weighed by their age: one
+        solution of the same equations. Rows weighted by selection keep the factors of the fit.
+
+        Before they are learned, outcomes are held against their forecasts: ``drift_`` warns, once, when
+        these no longer hold.
+
+        Parameters
+        ----------
+        at : (n_requests,) int64 seconds; needed with ``half_life_days``
+        selection_prob : (n_requests,) as in :meth:`fit`
+
+        Raises
+        ------
+        OutcomeError, ArgumentError, SelectionError
+            As in :meth:`fit`.
         """
         self._check(design)
         check_values(design)
         y = outcomes_of(design, y)
+        prob = checked_probs(selection_prob, len(y))
+        self._check_weights(None, at, len(y))
+        if not len(y):
+            return self
+        self._watch(design, y)
+        counts, fade = self._counts_of_news(design, at, prob)
         pair, groups = self._make_room(design, y)
         # Always through the lines of the fit: lines that have moved would count what moved them twice.
         lines = np.array([self.calibration_.fitted_line(g[0]) for g in groups])
@@ -282,10 +358,14 @@ class PairPropensity(Params):
             take=np.arange(len(design)),
             curves=self.shared_basis_.expand(design.shared),
             added=added,
+            weight=counts,
         )
-        self.base_ = self.base_.absorb(rows, groups=groups, lines=lines)
+        self.base_ = self.base_.absorb(rows, groups=groups, lines=lines, fade=fade)
         surplus = self.base_.surplus(lines[:, 1])
-        self.calibration_ = self.calibration_.absorb(surplus, [g[0] for g in groups])
+        kept = self._fading(np.array([self.fitted_at_]), self.known_at_)
+        self.calibration_ = self.calibration_.absorb(
+            surplus, [g[0] for g in groups], kept=1.0 if kept is None else float(kept[0])
+        )
         self._prepared_for = None
         return self
 
@@ -297,10 +377,19 @@ class PairPropensity(Params):
         base_plain, base_arrays = self.base_.to_state()
         line_plain, line_arrays = self.calibration_.to_state()
         trees_plain, trees_arrays = self.correction_.to_state()
+        selection_plain, selection_arrays = self.selection_.to_state()
+        drift_plain, drift_arrays = self.drift_.to_state()
         plain: dict[str, Any] = {
             "calibration_share": self.calibration_share,
             "correction": self.correction,
             "max_pairs": self.max_pairs,
+            "selection_clip": self.selection_clip,
+            "half_life_days": self.half_life_days,
+            "fitted_at": self.fitted_at_,
+            "known_at": self.known_at_,
+            "chosen": [list(action) for action in self.chosen_],
+            "selection": selection_plain,
+            "drift": drift_plain,
             "actions": [list(action) for action in self.actions_],
             "shared_features": [vars(f) for f in self.shared_features_],
             "own_features": [vars(f) for f in self.own_features_],
@@ -316,6 +405,8 @@ class PairPropensity(Params):
         arrays |= {f"base_{name}": array for name, array in base_arrays.items()}
         arrays |= {f"calibration_{name}": array for name, array in line_arrays.items()}
         arrays |= {f"trees_{name}": array for name, array in trees_arrays.items()}
+        arrays |= {f"selection_{name}": array for name, array in selection_arrays.items()}
+        arrays |= {f"drift_{name}": array for name, array in drift_arrays.items()}
         return plain, arrays
 
     @classmethod
@@ -325,18 +416,21 @@ class PairPropensity(Params):
         Raises
         ------
         BundleError
-            If the model was saved before it had a correction, or its trees are no trees.
+            If an earlier version saved the model, or its trees are no trees.
         """
         plain, arrays = state
-        if "trees" not in plain:
+        missing = [name for name in ("trees", "selection", "drift") if name not in plain]
+        if missing:
             raise BundleError(
-                "The bundle's PairPropensity has no correction, so an earlier version saved it; "
+                f"The bundle's PairPropensity lacks {missing}, so an earlier version saved it; "
                 "this one cannot read it. Fit and save the model again."
             )
         model = cls(
             calibration_share=plain["calibration_share"],
             correction=plain["correction"],
             max_pairs=plain["max_pairs"],
+            selection_clip=plain["selection_clip"],
+            half_life_days=plain["half_life_days"],
         )
         model.actions_ = tuple(Action(*a) for a in plain["actions"])
         model.shared_features_ = tuple(Feature(**f) for f in plain["shared_features"])
@@ -350,6 +444,10 @@ class PairPropensity(Params):
         lines = _under(arrays, "calibration_")
         model.calibration_ = AffineCalibration.from_state((plain["calibration"], lines))
         model.correction_ = Correction.from_state((plain["trees"], _under(arrays, "trees_")))
+        model.fitted_at_, model.known_at_ = int(plain["fitted_at"]), int(plain["known_at"])
+        model.chosen_ = tuple(Action(*a) for a in plain["chosen"])
+        model.selection_ = Selection.from_state((plain["selection"], _under(arrays, "selection_")))
+        model.drift_ = Drift.from_state((plain["drift"], _under(arrays, "drift_")))
         return model
 
     @property
@@ -358,11 +456,75 @@ class PairPropensity(Params):
         self._check_fitted()
         return self.correction_.weights
 
-    def _choose_curves(self, design: Design, order: Ints) -> None:
+    def _check_weights(self, weight: Floats | None, at: Ints | None, n: int) -> None:
+        if weight is not None and (
+            np.shape(weight) != (n,) or not np.all(np.isfinite(weight) & (np.asarray(weight) > 0))
+        ):
+            raise ArgumentError(
+                f"Weights have shape {np.shape(weight)} or hold numbers that are not above 0; expected a "
+                f"finite one above 0 for each of {n} requests. Leave rows out that are not to count."
+            )
+        if at is None and self.half_life_days is not None and n:
+            raise ArgumentError(
+                f"half_life_days is {self.half_life_days:g} and there is no at=; give the moment of each "
+                "row, for its age is what it is forgotten by."
+            )
+        if at is not None and np.shape(at) != (n,):
+            raise ArgumentError(f"Moments have shape {np.shape(at)}; expected one a request: ({n},).")
+
+    def _check_logged(self, prob: Floats | None) -> None:
+        if self.selection_clip is not None and (prob is None or not np.isfinite(prob).any()):
+            raise SelectionError(
+                "selection_clip is set, and no row has a selection probability: how rows were chosen is not "
+                "known, so it cannot be undone. Give selection_prob, or leave selection_clip out; the model "
+                "then says that it is observational."
+            )
+
+    def _fading(self, moments: Ints, until: int) -> Floats | None:
+        if self.half_life_days is None:
+            return None
+        return fading(moments, until=until, half_life_seconds=self.half_life_days * DAY)
+
+    def _counts_of_news(
+        self, design: Design, at: Ints | None, prob: Floats | None
+    ) -> tuple[Floats | None, float]:
+        """What new rows count, and the share that is left of what all earlier ones counted."""
+        place = {action: k for k, action in enumerate(self.chosen_)}
+        known = np.array([place.get(action, -1) for action in design.actions], dtype=np.int64)
+        chosen = self.selection_.weights(known[design.pair], prob)
+        if at is None or self.half_life_days is None:
+            return chosen, 1.0
+        moments = np.asarray(at, dtype=np.int64)
+        before, self.known_at_ = self.known_at_, max(self.known_at_, int(moments.max()))
+        left = self._fading(np.array([before]), self.known_at_)
+        assert left is not None
+        return together(chosen, self._fading(moments, self.known_at_)), float(left[0])
+
+    def _watch(self, design: Design, y: Floats) -> None:
+        """Hold outcomes against the forecasts of them, and say when these no longer hold."""
+        margin, spread = self.score(design)
+        lines = [self.calibration_.line(groups[0]) for groups in design.groups]
+        slopes = np.array([slope for _, slope in lines])
+        cov = self.base_.level_covariance(design.groups) * np.outer(slopes, slopes)
+        before = self.drift_
+        self.drift_ = before.met(
+            y,
+            margin=margin,
+            spread=spread,
+            pair=design.pair,
+            shared_cov=cov + self.calibration_.pooled_cov[0, 0],
+            slope_var=float(self.calibration_.pooled_cov[1, 1]),
+        )
+        if self.drift_.alarm and not before.alarm:
+            warnings.warn(f"Forecasts no longer hold: {self.drift_}.", NBAWarning, stacklevel=3)
+
+    def _choose_curves(self, design: Design, order: Ints, counts: Floats | None) -> None:
         self.shared_features_, self.own_features_ = design.shared_features, design.own_features
         rows = np.argsort(row_hashes(design.shared), kind="stable")
         self.shared_basis_ = Basis.fit(design.shared_features, design.shared, order=rows)
         self.own_basis_ = Basis.fit(design.own_features, design.own, order=order)
+        if counts is not None:
+            self.own_basis_ = centred(self.own_basis_, design.own[order], counts[order])
         dropped = [self.shared_features_[j].name for j in self.shared_basis_.constant]
         self.dropped_ = (*dropped, *(self.own_features_[j].name for j in self.own_basis_.constant))
 
@@ -462,6 +624,7 @@ class PairPropensity(Params):
             channel=np.array([g[0] for g in rows.groups], dtype=object)[rows.pair],
             positives=[rows.positives_before(lo)[rows.pair] for lo in cuts],
             seen=[rows.moments < lo - rows.gap_seconds for lo in cuts],
+            weight=rows.weight,
             n_jobs=self._threads(),
         )
         return correction, last, blocks[-1][1] + added if cut is not None else np.zeros(0)
@@ -482,10 +645,16 @@ class PairPropensity(Params):
         kinds = [INTERCEPT] + [SHARED] * len(self.shared_basis_) + [OWN] * len(self.own_basis_)
         k = len(rows.groups)
         start = np.zeros((k, len(kinds)))
-        start[:, 0] = _start_levels(rows.pair, rows.y, k)
+        start[:, 0] = _start_levels(rows, k)
         base = HierarchicalLogistic.fit(
             self._rows(
-                rows.design, rows.y, pair=rows.pair, n_pairs=k, take=take[::every], curves=rows.curves
+                rows.design,
+                rows.y,
+                pair=rows.pair,
+                n_pairs=k,
+                take=take[::every],
+                curves=rows.curves,
+                weight=rows.weight,
             ),
             kinds=np.array(kinds, dtype=np.int64),
             groups=rows.groups,
@@ -505,7 +674,13 @@ class PairPropensity(Params):
         """The base on other rows, with the strengths it has."""
         return HierarchicalLogistic.fit(
             self._rows(
-                rows.design, rows.y, pair=rows.pair, n_pairs=len(base.groups), take=take, curves=rows.curves
+                rows.design,
+                rows.y,
+                pair=rows.pair,
+                n_pairs=len(base.groups),
+                take=take,
+                curves=rows.curves,
+                weight=rows.weight,
             ),
             kinds=base.levels.kinds,
             groups=base.groups,
@@ -528,18 +703,19 @@ class PairPropensity(Params):
         take: NDArray[np.int64],
         curves: Floats,
         added: Floats | None = None,
+        weight: Floats | None = None,
     ) -> Rows:
         """A pair's rows in fixed chunks, expanded when they are asked for."""
         order = take[np.argsort(pair[take], kind="stable")]
         bounds = np.searchsorted(pair[order], np.arange(n_pairs + 1))
         d = 1 + len(self.shared_basis_) + len(self.own_basis_)
 
-        def rows(k: int) -> Iterator[tuple[Floats, Floats] | tuple[Floats, Floats, Floats]]:
+        def rows(k: int) -> Iterator[Piece]:
             for lo in range(bounds[k], bounds[k + 1], CHUNK):
                 piece = order[lo : min(lo + CHUNK, bounds[k + 1])]
                 z = np.empty((len(piece), d))
                 gather(curves, design.own[piece], design.row[piece], self.own_basis_.curves, WIDEST, z)
-                yield (z, y[piece]) if added is None else (z, y[piece], added[piece])
+                yield z, y[piece], _of(added, piece), _of(weight, piece)
 
         return rows
 
@@ -610,11 +786,17 @@ def _sums(pair: NDArray[np.int64], y: Floats, n_pairs: int) -> Floats:
     return np.asarray(np.bincount(pair, weights=y, minlength=n_pairs), dtype=float)
 
 
-def _start_levels(pair: NDArray[np.int64], y: Floats, n_pairs: int) -> Floats:
+def _of(values: Floats | None, rows: NDArray[np.int64]) -> Floats | None:
+    return None if values is None else values[rows]
+
+
+def _start_levels(rows: _Training, n_pairs: int) -> Floats:
     """Log-odds of every pair's rate, held to the rate of all by ten rows."""
-    overall = (y.sum() + 0.5) / (len(y) + 1.0)
-    n = np.bincount(pair, minlength=n_pairs)
-    rates = (np.bincount(pair, weights=y, minlength=n_pairs) + 10 * overall) / (n + 10)
+    pair, y = rows.pair[rows.order], rows.y[rows.order]
+    count = np.ones(len(y)) if rows.weight is None else rows.weight[rows.order]
+    overall = (float((count * y).sum()) + 0.5) / (float(count.sum()) + 1.0)
+    n = np.bincount(pair, weights=count, minlength=n_pairs)
+    rates = (np.bincount(pair, weights=count * y, minlength=n_pairs) + 10 * overall) / (n + 10)
     levels: Floats = np.log(rates / (1 - rates))
     return levels
 

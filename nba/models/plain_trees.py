@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Literal
 
@@ -17,6 +16,7 @@ from nba.models.booster import Boosting
 from nba.models.border import check_columns, check_outcomes, check_values, outcomes_of
 from nba.models.correction import columns
 from nba.models.forest import Forest, joined, parted
+from nba.models.parallel import side_by_side
 from nba.models.params import Params
 from nba.models.rates import PairRates
 
@@ -104,8 +104,7 @@ class LightGBMPerPair(Params):
         def one(rows: NDArray[np.int64]) -> Forest:
             return self._grown(design, y, rows=rows, moments=moments, gap_seconds=gap_seconds)
 
-        with ThreadPoolExecutor(self._threads()) as pool:
-            self.forests_ = tuple(pool.map(one, parts))
+        self.forests_ = tuple(side_by_side(one, parts, n_jobs=self._threads()))
         return self
 
     def score(self, design: Design) -> tuple[Floats, Floats]:

@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 
 from nba.contracts import Floats
 
-Rows = Callable[[int], Iterable[tuple[Floats, Floats] | tuple[Floats, Floats, Floats]]]
+Piece = (
+    tuple[Floats, Floats]
+    | tuple[Floats, Floats, Floats]
+    | tuple[Floats, Floats, Floats | None, Floats | None]
+)
+Rows = Callable[[int], Iterable[Piece]]
 """For a pair its rows in chunks: (curves with a leading 1, (rows, D)) and outcomes (rows,); if a third stands
-behind them, log-odds (rows,) that are added to z' coef."""
+behind them, log-odds (rows,) that are added to z' coef; a fourth is what rows weigh (rows,); None is none."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Tangent:
     ----------
     gram : (D, D) sum of p (1 - p) z z'
     gradient : (D,) sum of (y - p) z
-    rows, positives, expected : number of rows, sum of y, sum of p
+    rows, positives, expected : number of rows, sum of y, sum of p; all of them weighted, where rows weigh
     """
 
     gram: Floats
@@ -45,6 +50,18 @@ class Tangent:
             self.rows + other.rows,
             self.positives + other.positives,
             self.expected + other.expected,
+        )
+
+    def faded(self, share: float) -> Tangent:
+        """What is left where every row weighs this share of what it weighed."""
+        if share == 1.0:
+            return self
+        return Tangent(
+            share * self.gram,
+            share * self.gradient,
+            share * self.rows,
+            share * self.positives,
+            share * self.expected,
         )
 
     def secant(self) -> float:
@@ -74,8 +91,10 @@ def tangents(rows: Rows, coef: Floats, *, lines: Floats, n_jobs: int) -> tuple[l
 
     def one(k: int) -> tuple[Tangent, float]:
         total, likelihood = Tangent.empty(coef.shape[1]), 0.0
-        for z, y, *added in rows(k):
-            add, there = _tangent(z, y, z @ coef[k] + added[0] if added else z @ coef[k], lines[k])
+        for z, y, *more in rows(k):
+            added, weight = (*more, None, None)[:2]
+            margin = z @ coef[k] if added is None else z @ coef[k] + added
+            add, there = _tangent(z, y, margin, lines[k], weight)
             total, likelihood = total + add, likelihood + there
         return total, likelihood
 
@@ -102,11 +121,18 @@ def inverse(matrix: Floats) -> Floats:
     return symmetric
 
 
-def _tangent(z: Floats, y: Floats, margin: Floats, line: NDArray[np.float64]) -> tuple[Tangent, float]:
+def _tangent(
+    z: Floats, y: Floats, margin: Floats, line: NDArray[np.float64], weight: Floats | None
+) -> tuple[Tangent, float]:
     shift, slope = line
     eta = shift + slope * margin
     log_not = -np.logaddexp(0.0, eta)
     p = np.exp(eta + log_not)  # no overflow in either tail
     half = z * (slope * np.exp((eta + 2 * log_not) / 2))[:, None]
-    tangent = Tangent(half.T @ half, slope * (z.T @ (y - p)), float(len(y)), float(y.sum()), float(p.sum()))
-    return tangent, float((y * eta + log_not).sum())
+    if weight is None:
+        sums = float(len(y)), float(y.sum()), float(p.sum())
+        return Tangent(half.T @ half, slope * (z.T @ (y - p)), *sums), float((y * eta + log_not).sum())
+    half *= np.sqrt(weight)[:, None]
+    sums = float(weight.sum()), float(weight @ y), float(weight @ p)
+    gradient = slope * (z.T @ (weight * (y - p)))
+    return Tangent(half.T @ half, gradient, *sums), float(weight @ (y * eta + log_not))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from nba.contracts import Action, Bools, Design, Floats, Ints
+from nba.contracts import Action, Bools, Design, Feature, Floats, Ints, State
 from nba.errors import ArgumentError, NBAWarning, NotFittedError, SelectionError, UnknownActionError
 from nba.models.basis import Basis
 from nba.models.border import check_columns, check_outcomes, check_values, outcomes_of
@@ -153,6 +153,53 @@ class Uplift(Params):
         rows = design.row
         zero = arm == c
         return np.where(zero, 0.0, effect[rows, arm]), np.where(zero, 0.0, error[rows, arm])
+
+    def to_state(self) -> State:
+        """Plain JSON and arrays, for a bundle."""
+        self._check_fitted()
+        outcome_plain, outcome_arrays = self.outcome_.to_state()
+        plain: dict[str, Any] = {
+            "control": list(self.control),
+            "learner": self.learner,
+            "actions": [list(action) for action in self.actions_],
+            "groups": [list(groups) for groups in self.groups_],
+            "features": [vars(f) for f in self.features_],
+            "arms": sorted(self.lines_),
+            "outcome": outcome_plain,
+        }
+        arrays = {f"outcome_{name}": array for name, array in outcome_arrays.items()}
+        arrays |= {"share": self.share_, "average": self.average_}
+        if self.penalty_ is not None:
+            arrays["penalty"] = self.penalty_
+        for arm, lines in self.lines_.items():
+            for i, (coef, cov) in enumerate(lines):
+                arrays |= {f"coef_{arm}_{i}": coef, f"cov_{arm}_{i}": cov}
+        return plain, arrays
+
+    @classmethod
+    def from_state(cls, state: State) -> Uplift:
+        """The fitted model that :meth:`to_state` described; ``n_jobs`` is the default again."""
+        plain, arrays = state
+        model = cls(control=Action(*plain["control"]), learner=plain["learner"])
+        model.actions_ = tuple(Action(*action) for action in plain["actions"])
+        model.groups_ = tuple(tuple(groups) for groups in plain["groups"])
+        model.features_ = tuple(Feature(**feature) for feature in plain["features"])
+        of_outcome = {
+            name.removeprefix("outcome_"): array
+            for name, array in arrays.items()
+            if name.startswith("outcome_")
+        }
+        model.outcome_ = PairPropensity.from_state((plain["outcome"], of_outcome))
+        model.share_, model.average_ = arrays["share"], arrays["average"]
+        model.penalty_ = arrays.get("penalty")
+        model.lines_ = {
+            int(arm): tuple(
+                (arrays[f"coef_{arm}_{i}"], arrays[f"cov_{arm}_{i}"])
+                for i in range(1 if model.learner == "DR" else 2)
+            )
+            for arm in plain["arms"]
+        }
+        return model
 
     def _by_arm(self, design: Design) -> tuple[Floats, Floats]:
         """(n_rows, K) effects of every arm on every row, and their errors."""

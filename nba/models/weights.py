@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import Floats, Ints, State
+from nba.contracts import Bools, Floats, Ints, State
 from nba.models.calibration import penalised_logit
 
 SIZES = (60, 200, 1000)
@@ -34,6 +34,7 @@ class Evidence:
     y : (n,) outcomes
     channel : (n,) the channel group's name of each
     size : (n,) index into ``SIZE_NAMES`` by the pair's positives before the block
+    weight : (n,) what each request counts; None is 1
     """
 
     margin: Floats
@@ -41,6 +42,7 @@ class Evidence:
     y: Floats
     channel: NDArray[np.object_]
     size: Ints
+    weight: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Weights:
         channel = np.concatenate([block.channel for block in blocks])
         size = np.concatenate([block.size for block in blocks])
         added, y = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("added", "y"))
+        counts = _counts(blocks)
         offset = np.concatenate([line[0] + line[1] * b.margin for line, b in zip(lines, blocks, strict=True)])
         channels = tuple(sorted(set(channel.tolist())))
         sizes, groups = np.zeros(len(SIZE_NAMES)), np.zeros((len(channels), len(SIZE_NAMES)))
@@ -96,13 +99,22 @@ class Weights:
         earned = pooled > _LEAST_EVIDENCE * error
         for s in range(len(sizes)):
             mine = size == s
-            mean, sd = _weight(offset[mine], added[mine], y[mine], center=pooled, sd=_SIZE_SD)
+            mean, sd = _weight(
+                offset[mine], added[mine], y[mine], center=pooled, sd=_SIZE_SD, weight=_of(counts, mine)
+            )
             sizes[s] = _cautious(mean, np.hypot(sd, _GROUP_SD)) if earned else 0.0
             for c, name in enumerate(channels):
                 here = mine & (channel == name)
                 positives[c, s] = y[here].sum()
                 if earned:
-                    own, own_sd = _weight(offset[here], added[here], y[here], center=mean, sd=_GROUP_SD)
+                    own, own_sd = _weight(
+                        offset[here],
+                        added[here],
+                        y[here],
+                        center=mean,
+                        sd=_GROUP_SD,
+                        weight=_of(counts, here),
+                    )
                     groups[c, s] = _cautious(own, np.hypot(own_sd, sd * (own_sd / _GROUP_SD) ** 2))
         return cls(
             float(np.clip(pooled, 0.0, 1.0)) if earned else 0.0,
@@ -194,20 +206,36 @@ def _pooled(blocks: Sequence[Evidence]) -> tuple[float, float, Floats]:
         part[rows] = b * _PARTS + np.arange(len(block.y)) * _PARTS // max(len(block.y), 1)
         lo = rows.stop
     center = np.array([0.0, 1.0] * k + [0.0])
-    found, precision = penalised_logit(x, y, center=center, sd=np.array([*_LINE_SD * k, 1.0]))
+    counts = _counts(blocks)
+    found, precision = penalised_logit(x, y, center=center, sd=np.array([*_LINE_SD * k, 1.0]), weight=counts)
     cov = np.linalg.inv(precision)
     left = x * (y - 1 / (1 + np.exp(-(x @ found))))[:, None]
+    if counts is not None:
+        left *= counts[:, None]
     scores = np.array([left[part == p].sum(axis=0) for p in range(k * _PARTS)])
     among = cov @ (scores.T @ scores * (len(scores) / (len(scores) - 1))) @ cov
     error = float(np.sqrt(max(cov[-1, -1], among[-1, -1])))
     return float(found[-1]), error, found[:-1].reshape(k, 2)
 
 
-def _weight(offset: Floats, added: Floats, y: Floats, *, center: float, sd: float) -> tuple[float, float]:
+def _counts(blocks: Sequence[Evidence]) -> Floats | None:
+    """What requests of all blocks count; None where all count 1."""
+    if all(block.weight is None for block in blocks):
+        return None
+    return np.concatenate([np.ones(len(b.y)) if b.weight is None else b.weight for b in blocks])
+
+
+def _of(counts: Floats | None, mine: Bools) -> Floats | None:
+    return None if counts is None else counts[mine]
+
+
+def _weight(
+    offset: Floats, added: Floats, y: Floats, *, center: float, sd: float, weight: Floats | None
+) -> tuple[float, float]:
     """A group's weight and its standard deviation, beside a level of its own."""
     x = np.stack([np.ones_like(added), added], axis=1)
     found, precision = penalised_logit(
-        x, y, center=np.array([0.0, center]), sd=np.array([_LEVEL_SD, sd]), offset=offset
+        x, y, center=np.array([0.0, center]), sd=np.array([_LEVEL_SD, sd]), offset=offset, weight=weight
     )
     return float(found[1]), float(np.sqrt(np.linalg.inv(precision)[1, 1]))
 

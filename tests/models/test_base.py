@@ -325,3 +325,87 @@ def test_state_is_plain_and_comes_back_with_what_was_absorbed():
     assert_array_equal(back.cov, model.cov)
     more = [m.absorb(lambda k: [news[k]], groups=model.groups) for m in (model, back)]
     assert_array_equal(more[0].coef, more[1].coef)
+
+
+def weights_of(found, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(1, 4, len(y)).astype(float) for _, y in found]
+
+
+def test_a_row_of_weight_three_is_the_row_three_times():
+    found = draw()
+    weight = weights_of(found)
+    again = [
+        (np.repeat(z, w.astype(int), axis=0), np.repeat(y, w.astype(int)))
+        for (z, y), w in zip(found, weight, strict=True)
+    ]
+
+    weighted = fitted([(*piece, None, w) for piece, w in zip(found, weight, strict=True)])
+    repeated = fitted(again)
+
+    assert_allclose(weighted.coef, repeated.coef, atol=1e-9)
+    assert_allclose(weighted.cov, repeated.cov, atol=1e-9)
+
+
+def solved_at_the_anchor(model, old, news):
+    """One dense system over all coefficients: (K, D) means, from rows (z, y, weight) a pair, by tangents."""
+    levels, d, k, n = model.levels, model.n_columns, len(model.groups), model.levels.size
+    hold = model.strengths.diagonal("pair", levels.kinds)
+    maps = [np.stack([levels.mean(unit, g) for unit in np.eye(n)], axis=1) for g in model.groups]
+    system, target = np.zeros((n + k * d, n + k * d)), np.zeros(n + k * d)
+    top = model.strengths.shared(levels)
+    system[:n, :n] = np.diag(top)
+    target[0] = top[0] * model.level
+    for i in range(k):
+        own = slice(n + i * d, n + (i + 1) * d)
+        gram, gradient = np.zeros((d, d)), np.zeros(d)
+        for part, of_news in ((old[i], False), (news[i], True)):
+            z, y, w = part
+            p = 1 / (1 + np.exp(-z @ model.anchor[i]))
+            rate, expected = (w @ y + w @ p / w.sum()) / (w.sum() + 1), w @ p / w.sum()
+            logit = np.log(rate / (1 - rate)) - np.log(expected / (1 - expected))
+            secant = (rate - expected) / (logit * expected * (1 - expected)) if of_news else 1.0
+            gram += secant * (z * (w * p * (1 - p))[:, None]).T @ z
+            gradient += z.T @ (w * (y - p))
+        system[own, own] = gram + np.diag(hold)
+        target[own] = gram @ model.anchor[i] + gradient
+        system[:n, :n] += (maps[i].T * hold) @ maps[i]
+        system[own, :n] = -hold[:, None] * maps[i]
+        system[:n, own] = system[own, :n].T
+    return np.linalg.solve(system, target)[n:].reshape(k, d)
+
+
+def test_absorbing_with_less_left_of_the_past_is_solving_all_rows_anew_with_their_weights():
+    found, news = draw(rows=300, seed=1), draw(rows=100, seed=2)
+    model = fitted([(*piece, None, w) for piece, w in zip(found, weights_of(found), strict=True)])
+    later = weights_of(news, seed=5)
+
+    absorbed = model.absorb(lambda k: [(*news[k], None, 0.7 * later[k])], groups=GROUPS, fade=0.3)
+
+    old = [(z, y, 0.3 * w) for (z, y), w in zip(found, weights_of(found), strict=True)]
+    new = [(z, y, 0.7 * w) for (z, y), w in zip(news, later, strict=True)]
+    assert_allclose(absorbed.coef, solved_at_the_anchor(model, old, new), atol=1e-8)
+
+
+def test_one_step_with_less_left_of_the_past_goes_most_of_the_way_to_fitting_all_rows_again():
+    found, news = draw(rows=300, seed=1), draw(rows=100, seed=1)
+    model = fitted(found)
+
+    absorbed = model.absorb(lambda k: [news[k]], groups=GROUPS, fade=0.25)
+    again = HierarchicalLogistic.fit(
+        lambda k: [(*found[k], None, np.full(300, 0.25)), news[k]],
+        kinds=KINDS, groups=GROUPS, start=model.coef, strengths=model.strengths,
+    )  # fmt: skip
+
+    assert np.abs(absorbed.coef - again.coef).mean() < 0.4 * np.abs(model.coef - again.coef).mean()
+    assert np.abs(absorbed.coef - again.coef).max() < np.sqrt(again.cov[:, 0, 0]).max()
+
+
+def test_what_intercepts_have_in_common_is_the_covariance_of_their_prior_means():
+    model = fitted(draw())
+
+    cov = model.level_covariance(GROUPS)
+
+    for k, groups in enumerate(GROUPS):
+        assert cov[k, k] == pytest.approx(model.levels.covariance(model.shared_cov, groups)[0, 0])
+    assert cov[0, 1] > cov[0, 3]  # of one channel

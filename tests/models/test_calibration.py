@@ -133,3 +133,30 @@ def test_state_is_plain_and_comes_back():
     for group in ("channel=a", "channel=b", "channel=c"):
         assert back.line(group) == calibration.line(group)
         assert_array_equal(back.covariance(group), calibration.covariance(group))
+
+
+def test_a_row_of_weight_three_is_the_row_three_times():
+    rng = np.random.default_rng(0)
+    margin = rng.normal(size=300) - 1
+    y, weight = (rng.random(300) < 0.3).astype(float), rng.integers(1, 4, 300)
+    group = np.where(rng.random(300) < 0.5, "channel=a", "channel=b")
+    again = np.repeat(np.arange(300), weight)
+
+    weighted = AffineCalibration.fit(margin, y, group.tolist(), weight=weight.astype(float))
+    repeated = AffineCalibration.fit(margin[again], y[again], group[again].tolist())
+
+    for name in ("lines", "pooled", "pooled_cov", "precision"):
+        assert_allclose(getattr(weighted, name), getattr(repeated, name), atol=1e-8)
+
+
+def test_where_less_is_left_of_the_fit_news_move_a_shift_further():
+    rng = np.random.default_rng(0)
+    margin = rng.normal(size=3000) - 1
+    y = (rng.random(3000) < 1 / (1 + np.exp(-margin))).astype(float)
+    fitted = AffineCalibration.fit(margin, y, ["channel=a"] * 3000)
+    news = np.array([[20.0, 100.0]])
+
+    moved = [fitted.absorb(news, ["channel=a"], kept=kept).line("channel=a")[0] for kept in (1.0, 0.5, 0.0)]
+
+    assert fitted.line("channel=a")[0] < moved[0] < moved[1] < moved[2]
+    assert moved[0] == fitted.absorb(news, ["channel=a"]).line("channel=a")[0]

@@ -8,9 +8,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from nba import artifact
-from nba.contracts import Action, Feature
-from nba.errors import ArgumentError, NBAWarning, OutcomeError
-from nba.models import PairPropensity
+from nba.contracts import Action, Design, Feature
+from nba.errors import ArgumentError, NBAWarning, OutcomeError, SelectionError
+from nba.models import HierarchicalLogistic, PairPropensity
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +251,7 @@ def test_learning_adds_up_with_new_pairs_and_channels_in_any_order(world, take):
         assert_array_equal(other.support(made.design)[0], both.support(made.design)[0])
 
 
+@pytest.mark.filterwarnings("ignore:Forecasts no longer hold")
 def test_learning_from_a_world_that_has_shifted_ends_at_its_rate_not_beyond(world):
     made = world(requests=6000, apart=0.1, features=2)
     rng = np.random.default_rng(3)
@@ -365,3 +366,228 @@ def test_calibrating_helps_after_a_shift_and_costs_little_without(world):
 
     assert np.mean(gain[0.6]) > 0.005
     assert np.mean(gain[0.0]) > -0.001
+
+
+def chosen_for_a_reason(*, seed=0, requests=12_000):
+    """Rows chosen by something no column says that also moves responses; the chances are logged."""
+    rng = np.random.default_rng(seed)
+    hcps = 4 * requests
+    x, unseen = rng.normal(size=(hcps, 2)), rng.normal(size=hcps)
+    liking = np.stack([1.5 * unseen, np.zeros(hcps), -1.5 * unseen], axis=1)
+    chance = 0.03 / 3 + 0.97 * np.exp(liking) / np.exp(liking).sum(axis=1, keepdims=True)
+    pair = (rng.random(hcps)[:, None] > chance.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+    truth = 1 / (1 + np.exp(-(-1.5 + 0.5 * x[:, [0]] + 0.9 * unseen[:, None] + [0.0, 0.2, 0.4])))
+    y = (rng.random(hcps) < truth[np.arange(hcps), pair]).astype(float)
+    design = Design(
+        shared=x, own=np.zeros((hcps, 0)), row=np.arange(hcps), pair=pair,
+        actions=tuple(Action("email", f"m{k}") for k in range(3)), groups=(("channel=email",),) * 3,
+        shared_features=tuple(Feature(f"x{j}", f"x{j}", unit="share") for j in range(2)), own_features=(),
+    )  # fmt: skip
+    return design, y, chance[np.arange(hcps), pair], truth.mean(axis=0)
+
+
+def mean_forecasts(model, design):
+    """(K,) the mean forecast of every pair over all HCPs."""
+    found = []
+    for k in range(3):
+        margin, _ = model.score(replace(design, pair=np.full(len(design), k)))
+        found.append((1 / (1 + np.exp(-margin))).mean())
+    return np.array(found)
+
+
+def test_weighting_by_selection_undoes_a_choice_on_what_no_column_says():
+    design, y, prob, truth = chosen_for_a_reason()
+
+    plain = PairPropensity(correction=None).fit(design, y, selection_prob=prob)
+    weighted = PairPropensity(correction=None, selection_clip=50.0).fit(design, y, selection_prob=prob)
+
+    off = {name: mean_forecasts(m, design) - truth for name, m in (("plain", plain), ("weighted", weighted))}
+    assert np.abs(off["plain"][[0, 2]]).min() > 0.07
+    assert np.abs(off["weighted"]).max() < 0.02
+    assert (plain.selection_.kind, plain.selection_.weighted) == ("logged", False)
+
+
+def test_a_clip_is_stated_with_what_it_held_and_what_rows_are_worth_and_widens_intervals():
+    design, y, prob, _ = chosen_for_a_reason(requests=3000)
+    plain = PairPropensity(correction=None).fit(design, y, selection_prob=prob)
+
+    model = PairPropensity(correction=None, selection_clip=3.0).fit(design, y, selection_prob=prob)
+
+    told = model.selection_
+    assert told.clip == 3.0
+    assert told.clipped == (told.factor[design.pair] / prob > 3.0).sum() > 100
+    assert told.effective < 0.8 * len(y)
+    assert f"{told.clipped:,} rows held to 3 times their pair's mean" in str(told)
+    assert model.score(design)[1].mean() > 1.05 * plain.score(design)[1].mean()
+
+
+def test_rows_that_nobody_drew_are_called_observational_and_weights_for_them_refused(planted):
+    assert PairPropensity(correction=None).fit(planted.design, planted.y).selection_.kind == "observational"
+    with pytest.raises(SelectionError, match="observational"):
+        PairPropensity(selection_clip=5.0).fit(planted.design, planted.y)
+    with pytest.raises(SelectionError, match="outside"):
+        PairPropensity().fit(planted.design, planted.y, selection_prob=np.zeros(len(planted.y)))
+
+
+def test_weights_of_selection_learn_as_they_were_fitted():
+    design, y, prob, truth = chosen_for_a_reason()
+    half = np.arange(len(y)) < len(y) // 2
+    first, later = (
+        (replace(design, row=design.row[m], pair=design.pair[m], own=design.own[m]), y[m], prob[m])
+        for m in (half, ~half)
+    )
+    model = PairPropensity(correction=None, selection_clip=50.0).fit(*first[:2], selection_prob=first[2])
+
+    model.learn(*later[:2], selection_prob=later[2])
+
+    assert np.abs(mean_forecasts(model, design) - truth).max() < 0.02
+
+
+def test_a_row_of_weight_two_is_the_row_twice(planted, take):
+    design = planted.design
+    weight = np.random.default_rng(0).integers(1, 3, len(planted.y))
+    twice = np.repeat(np.arange(len(planted.y)), weight)
+    options = {"calibration_share": 0.0, "correction": None}
+
+    weighted = PairPropensity(**options).fit(design, planted.y, weight=weight)
+    repeated = PairPropensity(**options).fit(take(design, twice), planted.y[twice])
+
+    for one, other in zip(weighted.score(design), repeated.score(design), strict=True):
+        assert_allclose(one, other, atol=1e-8)
+
+
+def test_weights_of_one_change_nothing(planted):
+    ones = np.ones(len(planted.y))
+
+    plain = PairPropensity().fit(planted.design, planted.y)
+    weighted = PairPropensity().fit(planted.design, planted.y, weight=ones)
+
+    assert_allclose(weighted.score(planted.design)[0], plain.score(planted.design)[0], atol=1e-9)
+
+
+def test_the_order_of_rows_moves_rounding_only_where_they_weigh(planted, take):
+    rng = np.random.default_rng(0)
+    weight, at = rng.uniform(0.5, 2.0, len(planted.y)), rng.integers(0, 9, len(planted.y)) * 86_400
+    order = rng.permutation(len(planted.y))
+    order = order[np.argsort(planted.design.row[order], kind="stable")]
+
+    one = PairPropensity().fit(planted.design, planted.y, at=at, weight=weight)
+    other = PairPropensity().fit(
+        take(planted.design, order), planted.y[order], at=at[order], weight=weight[order]
+    )
+
+    assert_array_equal(one.score(planted.design)[0], other.score(planted.design)[0])
+
+
+@pytest.mark.parametrize("weight", [[0.0], [-1.0], [np.nan], [np.inf]])
+def test_odd_weights_and_moments_are_refused(planted, take, weight):
+    one = take(planted.design, np.arange(1))
+
+    with pytest.raises(ArgumentError, match="above 0"):
+        PairPropensity().fit(one, np.ones(1), weight=weight)
+    with pytest.raises(ArgumentError, match="give the moment"):
+        PairPropensity(half_life_days=30.0).fit(one, np.ones(1))
+    with pytest.raises(ArgumentError, match="Moments have shape"):
+        PairPropensity().fit(one, np.ones(1), at=np.zeros(2))
+
+
+@pytest.mark.parametrize("options", [{"selection_clip": 0.5}, {"half_life_days": 0.0}])
+def test_a_clip_below_one_and_a_half_life_of_nothing_are_refused(options):
+    with pytest.raises(ArgumentError, match=next(iter(options))):
+        PairPropensity(**options)
+
+
+def by_day(world, *, days=400, seed=0):
+    made = world(requests=8000, seed=seed)
+    return made, np.random.default_rng(seed).integers(0, days, len(made.y)) * 86_400
+
+
+@pytest.mark.filterwarnings("ignore:Forecasts no longer hold")
+def test_forgetting_adds_up_in_any_order(world, take):
+    made, at = by_day(world)
+    parts = [
+        np.flatnonzero((at >= lo * 86_400) & (at < hi * 86_400))
+        for lo, hi in ((0, 250), (250, 300), (300, 400))
+    ]
+    fitted = PairPropensity(half_life_days=60.0, correction=None).fit(
+        take(made.design, parts[0]), made.y[parts[0]], at=at[parts[0]]
+    )
+
+    found = []
+    for steps in ([parts[1], parts[2]], [parts[2], parts[1]], [np.concatenate(parts[1:])]):
+        model = PairPropensity.from_state(fitted.to_state())
+        for rows in steps:
+            model.learn(take(made.design, np.sort(rows)), made.y[np.sort(rows)], at=at[np.sort(rows)])
+        found.append(np.stack(model.score(made.design)))
+
+    assert_allclose(found[1], found[0], atol=1e-8)
+    assert_allclose(found[2], found[0], atol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:Forecasts no longer hold")
+def test_learning_with_a_half_life_is_solving_the_base_anew_on_all_rows_by_their_age(world, take):
+    """Tangents taken anew over all rows, with the weights of their age, give the same posterior."""
+    made, at = by_day(world)
+    first, later = np.flatnonzero(at < 300 * 86_400), np.flatnonzero(at >= 300 * 86_400)
+    model = PairPropensity(half_life_days=60.0, correction=None, calibration_share=0.0).fit(
+        take(made.design, first), made.y[first], at=at[first]
+    )
+    anchor, strengths, basis = (
+        model.base_.anchor,
+        model.base_.strengths,
+        (model.shared_basis_, model.own_basis_),
+    )
+
+    model.learn(take(made.design, later), made.y[later], at=at[later])
+
+    def aged(rows, k):
+        mine = rows[model.place_[made.design.pair[rows]] == k]
+        z = np.hstack([
+            np.ones((len(mine), 1)),
+            basis[0].expand(made.design.shared[made.design.row[mine]]),
+            basis[1].expand(made.design.own[mine]),
+        ])  # fmt: skip
+        return z, made.y[mine], None, 0.5 ** ((at.max() - at[mine]) / (60 * 86_400))
+
+    def rows(part):
+        return lambda k: [aged(part, k)]
+
+    kinds = model.base_.levels.kinds
+    tangents_of = HierarchicalLogistic._empty(kinds, model.base_.groups, strengths, anchor)
+    tangents_of = replace(tangents_of, level=model.base_.level)
+    old = tangents_of.absorb(rows(first), groups=model.base_.groups)
+    anew = replace(tangents_of, fitted=old.absorbed).absorb(rows(later), groups=model.base_.groups)
+    assert_allclose(model.base_.coef, anew.coef, atol=1e-8)
+    assert_allclose(model.base_.cov, anew.cov, atol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:Forecasts no longer hold")
+def test_what_forgets_follows_a_rate_that_moved_twice_as_fast(world, take):
+    made, at = by_day(world, days=700)
+    late = at >= 350 * 86_400
+    y = np.where(late, np.random.default_rng(9).random(len(at)) < 1 / (1 + np.exp(-made.truth - 1.5)), made.y)
+    off = {}
+    for half_life in (None, 60.0):
+        model = PairPropensity(half_life_days=half_life, correction=None)
+        model.fit(take(made.design, np.flatnonzero(~late)), y[~late], at=at[~late])
+        for day in (350, 400):
+            rows = np.flatnonzero((at >= day * 86_400) & (at < (day + 50) * 86_400))
+            model.learn(take(made.design, rows), y[rows], at=at[rows])
+        off[half_life] = abs((model.score(made.design)[0] - made.truth - 1.5).mean())
+
+    assert off[60.0] < 0.5 * off[None]
+
+
+def test_a_bundle_keeps_what_it_forgets_by_and_what_rows_weighed():
+    design, y, prob, _ = chosen_for_a_reason(requests=500)
+    at = np.arange(len(y)) * 3600
+    model = PairPropensity(half_life_days=90.0, selection_clip=10.0, correction=None)
+    model.fit(design, y, at=at, selection_prob=prob)
+
+    back = PairPropensity.from_state(model.to_state())
+
+    for each in (model, back):
+        each.learn(design, y, at=at + 40 * 86_400, selection_prob=prob)
+    assert back.get_params() == model.get_params()
+    assert back.selection_.to_dict() == model.selection_.to_dict()
+    assert_array_equal(back.score(design)[0], model.score(design)[0])

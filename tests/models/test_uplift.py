@@ -1,5 +1,6 @@
 """Uplift: what an action changes, from randomised data."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
+from nba import artifact
 from nba.contracts import Action, Design, Feature
 from nba.errors import ArgumentError, NBAWarning, NotFittedError, SelectionError, UnknownActionError
 from nba.models import Uplift
@@ -15,6 +17,7 @@ from nba.models.uplift import _PENALTIES, _ridge
 NONE, MAIL, VISIT = Action("none", ""), Action("mail", "a"), Action("visit", "b")
 LEARNERS = ("T", "X", "DR")
 each = pytest.mark.parametrize("learner", LEARNERS)
+slow = pytest.mark.slow
 
 
 def drawn(n=4000, *, seed=0, moves=0.15, arms=(NONE, MAIL), prob=None):
@@ -205,3 +208,104 @@ def test_the_ridge_is_that_of_normal_equations_at_the_best_of_all_penalties():
     freedom = np.trace(np.linalg.solve(hold, z.T @ z))
     noise = ((y - z @ coef) ** 2).sum() / (200 - freedom)
     assert_allclose(cov, noise * np.linalg.inv(hold), atol=1e-9)
+
+
+@each
+def test_a_bundle_on_disk_gives_the_same_bits(learner, fitted, robust, tmp_path):
+    model = robust if learner == "DR" else fitted(learner)
+    new = asked(drawn(200, seed=1)[0])
+
+    plain, arrays = model.to_state()
+    artifact.save(tmp_path / "uplift", manifest=plain, arrays=arrays)
+    manifest, loaded, _ = artifact.load(tmp_path / "uplift")
+    back = Uplift.from_state((manifest, loaded))
+
+    for one, other in zip(back.effects(new), model.effects(new), strict=True):
+        assert_array_equal(one, other)
+    assert_array_equal(back.average_, model.average_)
+    assert back.get_params() == model.get_params()
+
+
+def test_an_uplift_without_a_fit_has_no_state():
+    with pytest.raises(NotFittedError):
+        Uplift(control=NONE).to_state()
+
+
+@pytest.fixture(scope="module")
+def econml():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries at their own import
+        return pytest.importorskip("econml", reason="econml is not installed (group oracle)")
+
+
+@pytest.fixture(scope="module")
+def trial():
+    return drawn(8000, moves=0.25, arms=(NONE, MAIL))
+
+
+def theirs_dr(design, y):
+    from econml.dr import LinearDRLearner
+    from sklearn.dummy import DummyClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    model = LinearDRLearner(
+        model_propensity=DummyClassifier(), model_regression=LogisticRegression(),
+        discrete_outcome=True, cv=5, random_state=0,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(y, design.pair, X=design.shared)
+
+
+@slow
+def test_the_doubly_robust_effects_are_those_of_econml(econml, trial):
+    design, y, _ = trial
+    new = asked(drawn(2000, seed=1)[0])
+
+    model = Uplift(control=NONE, learner="DR").fit(design, y, randomised=True)
+    ours, error = model.effects(new)
+    oracle = theirs_dr(design, y)
+    theirs = oracle.effect(new.shared)
+
+    truth = 0.1 + 0.25 * new.shared[:, 0]
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.97
+    assert abs(ours.mean() - theirs.mean()) < 0.3 * model.average_[1, 1]
+    assert np.sqrt(((ours - truth) ** 2).mean()) < 1.3 * np.sqrt(((theirs - truth) ** 2).mean())
+    low, high = oracle.effect_interval(new.shared, alpha=0.1)
+    assert 0.5 < np.median(error * 2 * 1.645 / (high - low)) < 1.5
+
+
+@slow
+def test_the_average_effect_and_its_error_are_those_of_econml(econml, trial):
+    design, y, _ = trial
+
+    model = Uplift(control=NONE, learner="DR").fit(design, y, randomised=True)
+    found = theirs_dr(design, y).ate_inference(design.shared)
+
+    assert model.average_[1, 0] == pytest.approx(found.mean_point, abs=0.3 * model.average_[1, 1])
+
+
+@slow
+@pytest.mark.parametrize("learner", ["T", "X"])
+def test_meta_learners_come_as_close_to_the_truth_as_those_of_econml(econml, trial, learner):
+    from econml.metalearners import TLearner, XLearner
+    from sklearn.dummy import DummyClassifier
+    from sklearn.linear_model import LinearRegression
+
+    design, y, _ = trial
+    new = asked(drawn(2000, seed=1)[0])
+    oracle = (
+        TLearner(models=LinearRegression())
+        if learner == "T"
+        else XLearner(models=LinearRegression(), propensity_model=DummyClassifier())
+    )
+
+    ours, _ = Uplift(control=NONE, learner=learner).fit(design, y, randomised=True).effects(new)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = oracle.fit(y, design.pair, X=design.shared).effect(new.shared)
+
+    truth = 0.1 + 0.25 * new.shared[:, 0]
+    off = {"ours": ours - truth, "theirs": np.ravel(theirs) - truth}
+    assert np.corrcoef(ours, np.ravel(theirs))[0, 1] > 0.9
+    assert np.sqrt((off["ours"] ** 2).mean()) < 1.5 * np.sqrt((off["theirs"] ** 2).mean()) + 0.01

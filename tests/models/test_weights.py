@@ -1,8 +1,10 @@
 """How much of a correction each group of pairs has earned."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
 from nba.models import weights
@@ -114,3 +116,15 @@ def test_a_state_comes_back_as_it_was():
     assert str(back) == str(found)
     assert_array_equal(back.groups, found.groups)
     assert (back.pooled, back.evidence, back.channels) == (found.pooled, found.evidence, found.channels)
+
+
+def test_requests_of_weight_one_count_as_they_are_and_heavier_ones_more():
+    some = evidence(3, true_weight=lambda c, s: 0.6, n=2000)
+    ones = replace(some, weight=np.ones(2000))
+    harmed = np.where(some.added * (some.y - some.y.mean()) > 0, 0.2, 1.0)
+
+    plain, counted, against = (Weights.fit([it, it]) for it in (some, ones, replace(some, weight=harmed)))
+
+    assert_allclose(counted.groups, plain.groups, atol=1e-9)
+    assert counted.pooled == pytest.approx(plain.pooled, abs=1e-9)
+    assert against.evidence < plain.evidence
