@@ -66,6 +66,10 @@ def narrowed(
     return histories.between(lo, hi), np.where(hcp >= 0, hcp - lo, -1), narrow
 
 
+_PIECE = 4_096
+"""Rows written at once: all their columns stay in a core's cache."""
+
+
 class Beside:
     """Blocks of columns, put side by side without a copy in double."""
 
@@ -81,10 +85,11 @@ class Beside:
             whole: Floats = self.blocks[0].base  # type: ignore[assignment]
             return whole
         out: Floats = np.empty((self.n, sum(block.shape[1] for block in self.blocks)), dtype=self.dtype)
-        lo = 0
-        for block in self.blocks:
-            out[:, lo : lo + block.shape[1]] = block
-            lo += block.shape[1]
+        for start in range(0, self.n, _PIECE):
+            rows, lo = slice(start, start + _PIECE), 0
+            for block in self.blocks:
+                out[rows, lo : lo + block.shape[1]] = block[rows]
+                lo += block.shape[1]
         return out
 
     def _is_whole(self) -> bool:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from numba import njit
 
 from nba.contracts import Bools, Design, Feature, Floats
 from nba.errors import ArgumentError, NBAWarning, OutcomeError
@@ -58,8 +59,8 @@ def check_values(design: Design) -> None:
         If a value is infinite; NaN is missing and welcome.
     """
     for features, x in ((design.shared_features, design.shared), (design.own_features, design.own)):
-        # Extremes by column: a mask of a million rows would cost more than scoring them.
-        most = np.maximum(np.fmax.reduce(x, axis=0, initial=0.0), -np.fmin.reduce(x, axis=0, initial=0.0))
+        most = np.zeros(x.shape[1], dtype=np.float64)
+        _largest(np.asarray(x), most)
         infinite = _named(features, np.isinf(most))
         if infinite:
             raise ArgumentError(
@@ -73,6 +74,16 @@ def check_values(design: Design) -> None:
                 NBAWarning,
                 stacklevel=3,
             )
+
+
+@njit(cache=True, nogil=True)
+def _largest(x, most):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """The largest size of each column's values, in one pass; NaN has none."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            size = abs(x[i, j])
+            if size > most[j]:
+                most[j] = size
 
 
 def check_columns(design: Design, fitted: Sequence[Feature]) -> None:
