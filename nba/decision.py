@@ -88,18 +88,18 @@ def touches_made(tables: Tables) -> Columns:
 
 def touches_of(candidates: Candidates, touched: Columns, pending: Columns | None) -> Columns:
     """The touches that count against these candidates' caps: known ones, and those on their way."""
-    place = {hcp: i for i, hcp in enumerate(candidates.hcps)}
-    touched = _of_hcps(touched, candidates.hcps)
-    seen = touched["known"] < candidates.at
-    sources = [(touched, np.flatnonzero(seen), False)]
+    who, rows = _stretches(touched["hcp_id"], candidates.hcps)
+    seen = touched["known"][rows] < candidates.at
+    sources = [(touched, who[seen], rows[seen], False)]
     if pending is not None:
-        sources.append((pending, np.arange(len(pending["ts"])), True))
+        place = {hcp: i for i, hcp in enumerate(candidates.hcps)}
+        found = np.fromiter((place.get(h, -1) for h in pending["hcp_id"]), np.int64, len(pending["ts"]))
+        rows = np.flatnonzero(found >= 0)
+        sources.append((pending, found[rows], rows, True))
     columns: dict[str, list[NDArray[Any]]] = {
         k: [] for k in ("row", "ts", "channel", "content_id", "product_id", "pending")
     }
-    for source, rows, is_pending in sources:
-        who = np.fromiter((place.get(h, -1) for h in source["hcp_id"][rows]), np.int64, count=len(rows))
-        rows, who = rows[who >= 0], who[who >= 0]
+    for source, who, rows, is_pending in sources:
         columns["row"].append(who)
         for name in ("ts", "channel", "content_id"):
             columns[name].append(source[name][rows])
@@ -107,6 +107,14 @@ def touches_of(candidates: Candidates, touched: Columns, pending: Columns | None
         columns["product_id"].append(np.full(len(rows), "", object) if product is None else product[rows])
         columns["pending"].append(np.full(len(rows), is_pending))
     return {name: np.concatenate(parts) for name, parts in columns.items()}
+
+
+def _stretches(hcp: Strings, wanted: Strings) -> tuple[Ints, Ints]:
+    """Of a column sorted by HCP the rows of the wanted: which HCP each is about, and where it stands."""
+    first, last = (np.searchsorted(hcp, wanted, side=side) for side in ("left", "right"))
+    many = last - first
+    begins = np.cumsum(many) - many
+    return np.repeat(np.arange(len(wanted)), many), np.arange(many.sum()) + np.repeat(first - begins, many)
 
 
 def _by_hcp(table: Columns | None) -> Columns | None:

@@ -8,22 +8,20 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from nba.contracts import Action, Bools, Columns, Floats, Strings
+from nba.contracts import Action, Bools, Columns, Floats
 from nba.features.clock import clock_codes
 from nba.features.declare import ON_THE_CLOCK
 from nba.features.labels import REST
 from nba.history import Histories
 from nba.history.measures import DEPTHS, SHALLOW
 from nba.history.touches import first_successes, is_success
+from nba.tables.arrays import coded, factorize, some
 from nba.tables.kept import kept
 
 TAGS = ("topic", "format", "content_type", "purpose", "depth_level", "product_id")
 """Content tags that new content borrows its level from."""
-
-_FEW = 512  # values that a dict numbers sooner than pandas: one HCP's
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ class Events:
         columns = self.interactions
         n = len(columns["ts"])
         if name == "depth":
-            outcomes, code = _factorize(columns["outcome"])
+            outcomes, code = coded(columns, "outcome")
             return np.array([DEPTHS.get(outcome, SHALLOW) for outcome in (*outcomes, "")])[code]
         if name != "depth_level":
             found: Floats = columns[name].astype(float) if name in columns else np.full(n, np.nan)
@@ -156,7 +154,7 @@ class Events:
             names, code = clock_codes(by, columns, self.hcps)
             return names, code.astype(np.int64)
         if by in ("channel", "content"):
-            return _factorize(columns["channel" if by == "channel" else "content_id"])
+            return coded(columns, "channel" if by == "channel" else "content_id")
         if by == "pair":
             channels, channel = self.codes("channel")
             contents, content = self.codes("content")
@@ -165,9 +163,9 @@ class Events:
             return [Action(channels[b // k], contents[b % k]) for b in both], codes.astype(np.int64)
         contents, content = self.codes("content")
         tags = content_tags(self.content, by)
-        keys, of_content = _factorize(np.array([tags.get(c, "") for c in contents], dtype=object))
+        keys, of_content = factorize(np.array([tags.get(c, "") for c in contents], dtype=object))
         if by in columns and columns[by].dtype == object:
-            own, code = _factorize(columns[by])
+            own, code = coded(columns, by)
             says = np.array([key != "" for key in own], dtype=bool)
             place = {key: i for i, key in enumerate(keys)}
             for key in own:
@@ -202,14 +200,17 @@ class Events:
 
     def _respond(self) -> Bools:
         """The first success that each touch got, in order of becoming known."""
-        columns = self.interactions
+        columns, histories = self.interactions, self.histories
         success = is_success(columns, self.channels)
-        answers = np.where(columns["touch"], columns["interaction_id"], columns["parent_id"])
-        alone = answers == ""
-        answers = np.where(alone, columns["interaction_id"], answers)
+        known = np.flatnonzero(success[histories.order])
+        rows = histories.order[known]
+        own, parent = (some(columns, name, rows) for name in ("interaction_id", "parent_id"))
+        answers = np.where(columns["touch"][rows] | (parent == ""), own, parent)
         # Another HCP's row may name the same parent; it must not take the response away.
-        touch = _factorize(answers)[1] + len(answers) * _factorize(columns["hcp_id"])[1]
-        return first_successes(success, touch, order=self.histories.order)
+        hcp = np.searchsorted(histories.start, known, side="right")
+        touch = np.zeros(len(success), dtype=np.int64)
+        touch[rows] = factorize(answers)[1] + len(answers) * hcp
+        return first_successes(success, touch, order=histories.order)
 
 
 @kept
@@ -243,14 +244,3 @@ def action_groups(actions: Sequence[Action], content: Columns) -> tuple[tuple[st
         )
         for action in actions
     )
-
-
-def _factorize(values: Strings) -> tuple[list[Any], NDArray[np.int64]]:
-    """The distinct values in the order they are met, and each one's place; a missing one has -1."""
-    if len(values) <= _FEW:
-        place: dict[Any, int] = {}
-        found = [place.setdefault(value, len(place)) for value in values.tolist()]
-        if all(type(key) is str for key in place):
-            return list(place), np.array(found, dtype=np.int64)
-    codes, keys = pd.factorize(np.asarray(values, dtype=object))
-    return list(keys), codes.astype(np.int64)

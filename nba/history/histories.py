@@ -42,7 +42,7 @@ class Histories:
         first[1:] = hcp[1:] != hcp[:-1]
         code = np.cumsum(first) - 1
         # Ties in both times keep the canonical order (by interaction id), so row order never matters.
-        order = np.lexsort((ts, known, code)) if len(hcp) else np.zeros(0, dtype=np.int64)
+        order = _by_known(code, known, ts)
         start = np.append(np.flatnonzero(first), len(hcp)).astype(np.int64)
         return cls(hcps=hcp[first], start=start, ts=ts[order], known=known[order], order=order)
 
@@ -61,6 +61,21 @@ class Histories:
             self.known[part],
             self.order[part],
         )
+
+
+def _by_known(code: NDArray[np.int64], known: NDArray[np.int64], ts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The order by HCP, then by when it was known, then by when it happened.
+
+    Rows that stand by HCP and time already are put in order by one number each: what was recorded late has
+    only a few places to move, and a sort that looks for runs has little to do.
+    """
+    if not len(code):
+        return np.zeros(0, dtype=np.int64)
+    span = int(known.max()) - int(known.min()) + 1
+    by_time = bool(((ts[1:] >= ts[:-1]) | (code[1:] > code[:-1])).all())
+    if not by_time or (int(code[-1]) + 1) * span > np.iinfo(np.int64).max:
+        return np.lexsort((ts, known, code))
+    return np.argsort(code * span + (known - known.min()), kind="stable")
 
 
 def places(ids: Strings, wanted: Sequence[str] | Strings) -> NDArray[np.int64]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from nba.contracts import Bools, Columns, Ints
+from nba.tables.arrays import coded
 
 
 def is_success(interactions: Columns, channels: Columns) -> Bools:
@@ -33,8 +33,8 @@ def is_success(interactions: Columns, channels: Columns) -> Bools:
         for outcome in outcomes
     }
     # There are few channels and outcomes: each pair of them is looked up once.
-    channel, names = pd.factorize(np.asarray(interactions["channel"], dtype=object))
-    outcome, said = pd.factorize(np.asarray(interactions["outcome"], dtype=object))
+    names, channel = coded(interactions, "channel")
+    said, outcome = coded(interactions, "outcome")
     grid = np.array([[(name, word) in wins for word in said] for name in names], dtype=bool)
     won: Bools = grid.reshape(len(names), len(said))[channel, outcome]
     return won & ~interactions["machine"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from nba.tables.moments import arrow_of, seconds_of_arrow
 DERIVED = ("machine", "touch", "engaged")
 """Bool columns that every interactions table gets."""
 
+_FEW = 512  # values that a dict numbers sooner than pandas: one HCP's
+
 
 class Arrays(Mapping[str, NDArray[Any]]):
     """Columns made the first time each is asked for; most readers want only a few.
@@ -28,15 +31,41 @@ class Arrays(Mapping[str, NDArray[Any]]):
     ['h1']
     """
 
-    def __init__(self, makers: Mapping[str, Callable[[], NDArray[Any]]], *, length: int) -> None:
-        self._makers = dict(makers)
+    def __init__(
+        self,
+        makers: Mapping[str, Callable[[], NDArray[Any]]],
+        *,
+        length: int,
+        texts: Mapping[str, Callable[[], pa.Array]] | None = None,
+    ) -> None:
+        self._texts = dict(texts or {})
+        self._makers = dict(makers) | {name: partial(self._spelt, name) for name in self._texts}
         self._made: dict[str, NDArray[Any]] = {}
+        self._coded: dict[str, tuple[list[Any], NDArray[np.int64]]] = {}
         self.length = length
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._made:
             self._made[name] = self._makers[name]()
         return self._made[name]
+
+    def coded(self, name: str) -> tuple[list[Any], NDArray[np.int64]]:
+        """See :func:`coded`; a column of texts is numbered without one text a row being made."""
+        if name not in self._coded:
+            self._coded[name] = (
+                _numbered(self._texts[name]()) if name in self._texts else factorize(self[name])
+            )
+        return self._coded[name]
+
+    def some(self, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """See :func:`some`."""
+        if name in self._made or name not in self._texts:
+            found: NDArray[Any] = self[name][rows]
+            return found
+        return _spell(*_numbered(self._texts[name]().take(pa.array(rows))))
+
+    def _spelt(self, name: str) -> NDArray[Any]:
+        return _spell(*self.coded(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
@@ -46,6 +75,34 @@ class Arrays(Mapping[str, NDArray[Any]]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, ({name: self[name] for name in self},)
+
+
+def coded(columns: Columns, name: str) -> tuple[list[Any], NDArray[np.int64]]:
+    """The distinct values of a column in the order they are met, and each row's place among them.
+
+    Examples
+    --------
+    >>> keys, codes = coded({"channel": np.array(["web", "email", "web"], dtype=object)}, "channel")
+    >>> keys, codes.tolist()
+    (['web', 'email'], [0, 1, 0])
+    """
+    return columns.coded(name) if isinstance(columns, Arrays) else factorize(columns[name])
+
+
+def some(columns: Columns, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """``columns[name][rows]``, without making the rest of a column that nobody has asked for."""
+    return columns.some(name, rows) if isinstance(columns, Arrays) else columns[name][rows]
+
+
+def factorize(values: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
+    """The distinct values in the order they are met, and each one's place; a missing one has -1."""
+    if len(values) <= _FEW:
+        place: dict[Any, int] = {}
+        found = [place.setdefault(value, len(place)) for value in values.tolist()]
+        if all(type(key) is str for key in place):
+            return list(place), np.array(found, dtype=np.int64)
+    codes, keys = pd.factorize(np.asarray(values, dtype=object))
+    return list(keys), codes.astype(np.int64)
 
 
 def columns_of(frame: pd.DataFrame, schema: Table) -> Columns:
@@ -66,10 +123,15 @@ def columns_of(frame: pd.DataFrame, schema: Table) -> Columns:
     makers: dict[str, Callable[[], NDArray[Any]]] = {
         name: _maker(frame, column) for name, column in wanted.items()
     }
+    texts = {
+        name: partial(_texts, frame[name])
+        for name, column in wanted.items()
+        if column.kind in ("id", "text") and name in frame
+    }
     for name in DERIVED:
         if name in frame and name not in wanted:
             makers[name] = _maker(frame, Column(name, "flag"))
-    return Arrays(makers, length=len(frame))
+    return Arrays(makers, length=len(frame), texts=texts)
 
 
 def empty_array(column: Column, length: int) -> NDArray[Any]:
@@ -91,12 +153,18 @@ def _maker(frame: pd.DataFrame, column: Column) -> Callable[[], NDArray[Any]]:
     return lambda: _READERS[column.kind](frame[column.name], column)
 
 
-def _texts(series: pd.Series, column: Column) -> NDArray[Any]:
+def _texts(series: pd.Series) -> pa.Array:
+    return arrow_of(series).cast(pa.large_string()).fill_null("")
+
+
+def _numbered(texts: pa.Array) -> tuple[list[Any], NDArray[np.int64]]:
+    encoded = texts.dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _spell(keys: list[Any], codes: NDArray[np.int64]) -> NDArray[Any]:
     # Through a dictionary: one Python string per distinct value instead of one per row.
-    encoded = arrow_of(series).cast(pa.large_string()).fill_null("").dictionary_encode()
-    distinct = np.array(encoded.dictionary.to_pylist(), dtype=object)
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
-    return distinct[codes] if len(distinct) else np.empty(0, dtype=object)
+    return np.array(keys, dtype=object)[codes] if keys else np.empty(0, dtype=object)
 
 
 def _moments(series: pd.Series, column: Column) -> NDArray[Any]:
@@ -118,8 +186,6 @@ def _lists(series: pd.Series, column: Column) -> NDArray[Any]:
 
 
 _READERS: dict[Kind, Callable[[pd.Series, Column], NDArray[Any]]] = {
-    "id": _texts,
-    "text": _texts,
     "moment": _moments,
     "day": _moments,
     "number": _numbers,
