@@ -14,6 +14,11 @@ _NAMES = {
     "Plan": "nba.plan",
     "Response": "nba.features",
     "Occurrence": "nba.features",
+    "NextEngagement": "nba.features",
+    "FirstEngagement": "nba.features",
+    "Attendance": "nba.features",
+    "Switch": "nba.features",
+    "Intent": "nba.intent",
     "EngagementFeatures": "nba.features",
     "readiness": "nba.features",
     "PairPropensity": "nba.models",
@@ -32,6 +37,7 @@ _ROOMS = (
     "features",
     "guardrails",
     "history",
+    "intent",
     "mlflow",
     "models",
     "plan",
@@ -48,10 +54,15 @@ __all__ = ["__version__", *_NAMES, *_ROOMS]
 if TYPE_CHECKING:
     from nba.errors import NBAError as NBAError
     from nba.errors import NBAWarning as NBAWarning
+    from nba.features import Attendance as Attendance
     from nba.features import EngagementFeatures as EngagementFeatures
+    from nba.features import FirstEngagement as FirstEngagement
+    from nba.features import NextEngagement as NextEngagement
     from nba.features import Occurrence as Occurrence
     from nba.features import Response as Response
+    from nba.features import Switch as Switch
     from nba.features import readiness as readiness
+    from nba.intent import Intent as Intent
     from nba.models import PairPropensity as PairPropensity
     from nba.models import SegmentBaseline as SegmentBaseline
     from nba.plan import Plan as Plan

@@ -15,6 +15,13 @@ from nba.features.declare import (
 from nba.features.engine import EngagementFeatures
 from nba.features.events import Events, action_groups
 from nba.features.habits import Preference, Rhythm
+from nba.features.intents import (
+    Attendance,
+    FirstEngagement,
+    IntentRule,
+    NextEngagement,
+    Switch,
+)
 from nba.features.labels import (
     ANY,
     REST,
@@ -45,6 +52,11 @@ __all__ = [
     "REST",
     "STANDARD",
     "Asked",
+    "Attendance",
+    "FirstEngagement",
+    "IntentRule",
+    "NextEngagement",
+    "Switch",
     "Attribute",
     "Count",
     "Decayed",
