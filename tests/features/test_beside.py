@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from nba.features import (
     Rate,
     Signals,
 )
+from nba.features.beside import TableMeasure
+from nba.features.declare import KINDS
 
 ACTIONS = (Action("push", "c0"), Action("approved_email", "c1"))
 MEASURES = (
@@ -59,6 +62,16 @@ def test_one_hcp_compiled_from_records_has_the_bits_of_the_batch(world: Any, rec
 
         assert_array_equal(found.shared[0], batch.shared[i])
         assert_array_equal(found.own, batch.own[i * k : (i + 1) * k])
+
+
+def test_every_measure_of_a_table_beside_the_log_is_tried_in_the_file_of_its_own() -> None:
+    here = Path(__file__).parent
+    texts = "".join((here / f"test_{name}.py").read_text() for name in ("prescriptions", "signals", "peers"))
+
+    kinds = {name: kind for name, kind in KINDS.items() if issubclass(kind, TableMeasure)}
+
+    assert len(kinds) == 8
+    assert all(f"    {name}(" in texts for name in kinds)
 
 
 def test_tables_are_laid_out_once_for_as_long_as_they_are_the_same(data: Any, world: Any) -> None:
