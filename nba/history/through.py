@@ -13,50 +13,51 @@ MOST_SLOPED = 100
 
 @njit(cache=True, nogil=True)
 def look_through(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    spec, key, end, weight, ts, by_ts, times, mine, seen, at, first_request, pair, asked, is_own, shared, own,
-    total, latest, tally, mean, met,
+    groups, spec, key, end, weight, ts, by_ts, times, mine, seen, at, first_request, pair, asked, is_own,
+    shared, own, total, latest, tally, mean, met,
 ):  # fmt: skip
-    """One HCP's rows of one op that goes through a window at every moment."""
+    """A block of HCPs' rows of one op that goes through a window at every moment."""
     op, span, n_keys, column, skip = spec[0], spec[3], spec[4], spec[5], spec[6]
-    gone = 0
-    for q in range(len(mine)):
-        row = mine[q]
-        now = at[row]
-        while gone < len(times) and times[gone] < now - span:
-            gone += 1
-        _gather(
-            op, by_ts, gone, seen[q], now - skip, ts, key, end, weight, total, latest, tally, mean, met,
-        )  # fmt: skip
-        if is_own:
-            for i in range(first_request[row], first_request[row + 1]):
-                k = asked[pair[i]]
+    for g in range(len(groups) - 1):
+        gone, end_of_all = groups[g, 1], groups[g + 1, 1]
+        for q in range(groups[g, 0], groups[g + 1, 0]):
+            row = mine[q]
+            now = at[row]
+            while gone < end_of_all and times[gone] < now - span:
+                gone += 1
+            last = gone
+            while last < end_of_all and times[last] < now - skip:
+                last += 1
+            _gather(
+                op, by_ts, gone, last, seen[q], ts, key, end, weight, total, latest, tally, mean, met
+            )  # fmt: skip
+            if is_own:
+                for i in range(first_request[row], first_request[row + 1]):
+                    k = asked[pair[i]]
+                    if k >= 0:
+                        own[i, column] = _gathered(op, total[k], latest[k], tally[k], now - skip)
+                    else:
+                        own[i, column] = np.nan if op == 5 or op == 6 or op == 10 else 0.0
+            else:
+                for k in range(n_keys):
+                    shared[row, column + k] = _gathered(op, total[k], latest[k], tally[k], now - skip)
+            for j in range(gone, last):
+                k = key[by_ts[j]]
                 if k >= 0:
-                    own[i, column] = _gathered(op, total[k], latest[k], tally[k], now - skip)
-                else:
-                    own[i, column] = np.nan if op == 5 or op == 6 or op == 10 else 0.0
-        else:
-            for k in range(n_keys):
-                shared[row, column + k] = _gathered(op, total[k], latest[k], tally[k], now - skip)
-        for j in range(gone, len(by_ts)):
-            k = key[by_ts[j]]
-            if k >= 0:
-                total[k] = 0.0
-                latest[k] = -(2**62)
-                tally[k] = 0
-                mean[k] = 0.0
+                    total[k] = 0.0
+                    latest[k] = -(2**62)
+                    tally[k] = 0
+                    mean[k] = 0.0
 
 
 @njit(cache=True, nogil=True)
 def _gather(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    op, by_ts, gone, seen, until, ts, key, end, weight, total, latest, tally, mean, met
+    op, by_ts, gone, last, seen, ts, key, end, weight, total, latest, tally, mean, met
 ):  # fmt: skip
     """Keep what an op wants of the events of one window that were known, in the order of time.
 
     Every sum starts anew in each window: so a row's bits do not depend on which other rows are computed.
     """
-    last = gone
-    while last < len(by_ts) and ts[by_ts[last]] < until:
-        last += 1
     if op == 10:
         for j in range(gone, last):
             k = key[by_ts[j]]
