@@ -44,6 +44,7 @@ _ROOMS = (
     "policies",
     "recommender",
     "simulate",
+    "spark",
     "store",
     "tables",
     "testing",
