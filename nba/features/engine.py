@@ -306,8 +306,8 @@ class EngagementFeatures:
         --------
         >>> from nba import simulate
         >>> from nba.features import Count
-        >>> data = simulate.territory(seed=1, hcps=30, days=60).engagement
-        >>> features = EngagementFeatures([Count(of="touches", window_days=30)]).fit(data, until="2026-01-01")
+        >>> data = simulate.territory(seed=1, hcps=30, days=120).engagement
+        >>> features = EngagementFeatures([Count(of="touches", window_days=30)]).fit(data, until="2026-09-01")
         >>> one = features.compiled(data)
         >>> visit = {"interaction_id": "i1", "hcp_id": "h1", "ts": "2026-01-05T09:00Z",
         ...          "channel": "rep_visit", "direction": "outbound", "outcome": "held"}

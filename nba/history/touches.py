@@ -23,7 +23,8 @@ def is_success(interactions: Columns, channels: Columns) -> Bools:
     Examples
     --------
     >>> channels = {"channel": np.array(["email"]), "success": [("clicked",)]}
-    >>> log = {"channel": ["email", "email"], "outcome": ["opened", "clicked"], "machine": np.zeros(2, bool)}
+    >>> said = np.array(["email", "opened", "clicked"], dtype=object)
+    >>> log = {"channel": said[[0, 0]], "outcome": said[1:], "machine": np.zeros(2, bool)}
     >>> is_success(log, channels)
     array([False,  True])
     """
