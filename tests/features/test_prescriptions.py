@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import nba
 from nba.contracts import Action
-from nba.errors import ArgumentError, NBAWarning
+from nba.errors import ArgumentError, CheckError, NBAWarning
 from nba.features import (
     EngagementFeatures,
     Prescriptions,
@@ -24,6 +25,7 @@ from nba.features import (
     prescribing_sensitivity,
 )
 from nba.features.declare import from_json, to_json
+from nba.features.prescriptions import Panel
 from nba.tables import OneHCP
 from nba.testing import assert_point_in_time
 
@@ -139,6 +141,19 @@ def test_nothing_moves_with_the_future_and_every_leak_is_found(world: Any) -> No
     assert found.leaks
 
 
+class ByPeriodEnd(Prescriptions):
+    """Takes figures as if they could be read when their period ends, as is often done."""
+
+    @classmethod
+    def lay_out(cls, columns: Any) -> Panel:
+        return super().lay_out({**columns, "available_at": columns["period"] + 10 * DAY})
+
+
+def test_reading_figures_from_the_end_of_their_period_is_found_out(world: Any) -> None:
+    with pytest.raises(CheckError, match="move when only the future changes"):
+        assert_point_in_time(EngagementFeatures([ByPeriodEnd()]), engagement(world, 5), at="2026-02-10")
+
+
 def test_one_hcp_from_records_has_the_bits_of_the_batch(world: Any) -> None:
     data = engagement(world, 7)
     at = START + 45 * DAY
@@ -213,6 +228,42 @@ def test_readiness_names_what_is_missing(world: Any) -> None:
 def test_what_cannot_be_is_refused(make: Any, said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
         make()
+
+
+PART_D = (
+    Path(__file__).resolve().parents[3] / "shared" / "data" / "cms_payments_partd" / "class_share.parquet"
+)
+
+
+@pytest.mark.skipif(not PART_D.exists(), reason=f"{PART_D.name} of Medicare Part D is not there")
+def test_real_shares_are_those_of_the_file_a_year_after_the_other(world: Any) -> None:
+    rows = pd.read_parquet(PART_D)
+    rows = rows[rows["hcp_id"].isin(sorted(set(rows["hcp_id"]))[:300])]
+    published = pd.to_datetime([f"{year + 1}-06-01" for year in rows["year"]], utc=True)
+    table = pd.DataFrame(
+        {
+            "hcp_id": rows["hcp_id"].astype(str), "product_id": rows["target_brand"].astype(str),
+            "period": [f"{year}-01-01" for year in rows["year"]], "trx": rows["target_claims"].astype(float),
+            "market_trx": rows["class_claims"].astype(float), "available_at": published,
+        }
+    )  # fmt: skip
+    ids = sorted(set(table["hcp_id"]))
+    people = pd.DataFrame({"hcp_id": ids, "country": "US"})
+    record = world.touch(
+        "t0", ids[0], START, recorded=START, channel="push", content="c0", outcome="sent"
+    )  # fmt: skip
+    data = world.engagement([record], hcps=people, prescriptions=table)
+    features = EngagementFeatures([PrescriptionShare(periods=1)], dtype="float64").fit(
+        data, until="2026-02-10"
+    )
+
+    for at, year in (("2014-06-02", 2013), ("2015-06-01", 2013), ("2015-06-02", 2014)):
+        found = features.transform(data, at=at)
+        mine = rows[rows["year"] == year].set_index(["hcp_id", "target_brand"])
+        share = (mine["target_claims"].astype(float) / mine["class_claims"].astype(float)).unstack()
+        for name, feature in zip(found.columns, features.shared_features_, strict=True):
+            said = share[feature.key].dropna() if feature.key in share else pd.Series(dtype=float)
+            assert_allclose(found.loc[said.index, name], said, rtol=1e-12)
 
 
 # --- metric B ---------------------------------------------------------------------------------------------
