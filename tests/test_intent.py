@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import nba
 from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError
+from nba.evaluation import calibration_line, log_losses
 from nba.features import (
     Attribute,
     Count,
@@ -20,8 +22,9 @@ from nba.features import (
     Fit,
     PrescriptionShare,
     PrescriptionTrend,
+    Recency,
 )
-from nba.tables import OneHCP
+from nba.tables import OneHCP, open_payments
 
 DAY = pd.Timedelta(days=1)
 START = pd.Timestamp("2026-01-01", tz="UTC")
@@ -282,6 +285,48 @@ def test_switching_is_forecast_from_prescriptions_for_those_of_whom_it_may_be() 
     assert found["h000"][0].status == "not_available"
     with pytest.raises(ArgumentError, match="Switching is not available"):
         nba.Intent(rule).fit(engagement([event(0, "h000", START, channel="push")], hcps))
+
+
+IOWA = Path(__file__).resolve().parents[2] / "shared" / "data" / "open_payments_iowa"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not IOWA.is_dir(), reason=f"the Open Payments contacts are not in {IOWA}")
+def test_the_next_reported_contact_is_forecast_better_than_by_how_usual_it_is() -> None:
+    with warnings.catch_warnings(action="ignore", category=NBAWarning):
+        whole = open_payments(IOWA)
+        some = whole.hcps.sample(300, random_state=0)
+        log = whole.interactions[whole.interactions["hcp_id"].isin(some["hcp_id"])]
+        data = nba.Engagement(
+            log.drop(columns=["machine", "touch", "engaged"]), whole.content, some, channels=whole.channels,
+            observed_until="2015-07-01",
+        )  # fmt: skip
+    rule = nba.NextEngagement(within_days=30, panels=9)
+    own = {"by": "channel", "own": True}
+    features = EngagementFeatures(
+        [Attribute(column="specialty"), Count(window_days=30), Count(window_days=365), Recency(**own),
+         Count(**own, window_days=90), Count(**own, window_days=365), Decayed(**own, half_life_days=90)]
+    )  # fmt: skip
+    cut = pd.Timestamp("2015-01-01", tz="UTC")
+    intent = nba.Intent(rule, features=features).fit(data, until=cut)
+
+    past = rule.labels(data, until=int(cut.timestamp()))
+    later = rule.labels(data, until=data.observed_until)
+    usual = np.bincount(past.pair, weights=past.y) / np.bincount(past.pair)
+    usual = np.log(np.clip(usual, 1e-4, None) / (1 - usual))
+    ours, theirs, y = [], [], []
+    for at in sorted(at for at in set(later.at) if at >= cut.timestamp()):
+        found = intent.predict(data, at=pd.Timestamp(at, unit="s", tz="UTC"))
+        rows = later.at[later.row] == at
+        place = np.searchsorted(found.hcps, later.hcps[later.row[rows]])
+        ours.append(found.margin[place, later.pair[rows]])
+        theirs.append(usual[later.pair[rows]])
+        y.append(later.y[rows])
+
+    margin, said = np.concatenate(ours), np.concatenate(y)
+    mine, rival = log_losses(margin, said).mean(), log_losses(np.concatenate(theirs), said).mean()
+    assert mine < 0.85 * rival
+    assert 0.75 < calibration_line(margin, said)[1] < 1.25
 
 
 def test_what_cannot_be_is_refused(channels: Any) -> None:
