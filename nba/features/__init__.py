@@ -44,6 +44,7 @@ from nba.features.seen import Seen
 from nba.features.signals import SignalAge, Signals
 from nba.features.silence import Fatigue, NonEngagement, Silence
 from nba.features.standard import STANDARD, WIDE
+from nba.features.standing import Standing
 from nba.features.variety import Distinct, Diversity, Elsewhere, Share
 from nba.history import warm_up
 
@@ -88,6 +89,7 @@ __all__ = [
     "Share",
     "Silence",
     "Slope",
+    "Standing",
     "Sum",
     "Trend",
     "Velocity",

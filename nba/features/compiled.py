@@ -256,18 +256,16 @@ def _arrivals(history: Sequence[Record], ts: Ints) -> Ints:
 
 def _order(ts: Ints, known: Ints, ids: list[str]) -> Ints | None:
     """Positions in the order of becoming known, then of happening, then of ids; None where they are in it."""
-    apart = (
-        np.diff(known) > 0
-        if ts is known
-        else (np.diff(known) > 0) | (np.diff(known) == 0) & (np.diff(ts) > 0)
-    )
-    if apart.all():
-        return None
-    order = np.lexsort((ts, known))
-    tied = (np.diff(known[order]) == 0) & (np.diff(ts[order]) == 0)
-    if tied.any():
-        keys = list(zip(known.tolist(), ts.tolist(), ids, strict=True))
-        order = np.array(sorted(range(len(ids)), key=keys.__getitem__), dtype=np.int64)
+    order = None
+    later = ts[1:] - ts[:-1]
+    if (later if ts is known else known[1:] - known[:-1]).min(initial=0) < 0 or ts is not known:
+        order = np.lexsort((ts, known))
+        later = np.where(np.diff(known[order]) == 0, np.diff(ts[order]), 1)
+    for i in np.flatnonzero(later == 0).tolist():
+        one, next_one = (i, i + 1) if order is None else (order[i], order[i + 1])
+        if ids[one] > ids[next_one]:
+            keys = list(zip(known.tolist(), ts.tolist(), ids, strict=True))
+            return np.array(sorted(range(len(ids)), key=keys.__getitem__), dtype=np.int64)
     return order
 
 

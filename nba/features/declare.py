@@ -11,7 +11,7 @@ import numpy as np
 from nba.contracts import DAY, Evidence, Feature, Floats
 from nba.errors import ArgumentError
 from nba.features.beside import TableMeasure
-from nba.history import BetaPrior, GammaPrior, Op, beta_prior
+from nba.history import BetaPrior, GammaPrior, Op, Reference, beta_prior
 from nba.tables import TABLES
 
 Of: TypeAlias = str
@@ -21,7 +21,7 @@ By: TypeAlias = str | None
 """Per which key: "channel", "topic", "content", "pair", any content tag or column of the log that says what
 kind of event it was, "hour", "hour_block" or "weekday" of the HCP's own clock, or None for all at once."""
 
-Prior: TypeAlias = BetaPrior | GammaPrior
+Prior: TypeAlias = BetaPrior | GammaPrior | Reference
 
 _EVENTS = {
     "touches": "contacts",
@@ -353,7 +353,7 @@ class Attribute:
     visibility: Literal["rep", "hq", "restricted"] = "rep"
 
     def __post_init__(self) -> None:
-        _check_column(self.column, "hcps", ("id", "text", "number", "flag"))
+        check_column(self.column, "hcps", ("id", "text", "number", "flag"))
 
     def describe(self, key: str) -> Feature:
         """What the column for a value means."""
@@ -389,8 +389,8 @@ class Fit:
     audience: str = "audience_specialty"
 
     def __post_init__(self) -> None:
-        _check_column(self.column, "hcps", ("id", "text"))
-        _check_column(self.audience, "content", ("list",))
+        check_column(self.column, "hcps", ("id", "text"))
+        check_column(self.audience, "content", ("list",))
 
     def describe(self) -> Feature:
         """What the column means."""
@@ -448,7 +448,8 @@ def check_days(name: str, days: int | None) -> None:
         raise ArgumentError(f"{name} is {days}; expected 1 or more, or None for the whole history.")
 
 
-def _check_column(column: str, table: str, kinds: tuple[str, ...]) -> None:
+def check_column(column: str, table: str, kinds: tuple[str, ...]) -> None:
+    """Refuse what is no such column of a table."""
     there = [c.name for c in TABLES[table].columns if c.kind in kinds and c.name != TABLES[table].key]
     if column not in there:
         raise ArgumentError(f"Column {column!r} is not in {table}; expected one of {', '.join(there)}.")

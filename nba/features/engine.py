@@ -32,7 +32,8 @@ from nba.features.evidence import RowEvidence
 from nba.features.profile import Profiles, is_profiling, levels
 from nba.features.seen import Seen
 from nba.features.standard import STANDARD, WIDE
-from nba.history import BetaPrior, Measure, sweep
+from nba.features.standing import Standing
+from nba.history import BetaPrior, Measure, Reference, sweep
 from nba.tables import OneHCP, as_moment, table_of
 
 Actions = Sequence[Action] | Asked
@@ -163,7 +164,7 @@ class EngagementFeatures:
         self.keys_ = {by: _keys_met(events, by, known) for by in self._shared_kinds()}
         self.levels_ = {m.column: levels(m, hcps) for m in self.measures if isinstance(m, Attribute)}
         self.table_keys_ = self._learn_table_keys(events, until)
-        self.priors_ = self._learn_priors(events, until)
+        self.priors_ = self._learn_priors(events, hcps, until)
         self._settle()
         return self
 
@@ -424,7 +425,7 @@ class EngagementFeatures:
             )
         return found
 
-    def _learn_priors(self, events: Events, until: int) -> dict[int, tuple[Prior, ...]]:
+    def _learn_priors(self, events: Events, hcps: Columns, until: int) -> dict[int, tuple[Prior, ...]]:
         """One prior a key of everything that has any; an own view pools all keys into one."""
         who = np.arange(len(events.histories.hcps), dtype=np.int64)
         moments = np.full(len(who), until, dtype=np.int64)
@@ -432,12 +433,24 @@ class EngagementFeatures:
         for i, measure in enumerate(self.measures):
             if not isinstance(measure, HistoryMeasure) or measure.prior is None:
                 continue
+            if isinstance(measure, Standing):
+                priors[i] = self._learn_standing(measure, events, hcps, until)
+                continue
             pooled = replace(measure, by=None, own=False) if measure.own else measure
             blocks = self._blocks(pooled, events, None)
             totals, _ = sweep(events.histories, blocks, hcp=who, at=moments)
             edges = np.cumsum([block.n_keys for block in blocks])[:-1]
             priors[i] = pooled.learn(np.split(totals, edges, axis=1))
         return priors
+
+    def _learn_standing(
+        self, measure: Standing, events: Events, hcps: Columns, until: int
+    ) -> tuple[Prior, ...]:
+        """The scores of the whole hcp table; those without a history have 0."""
+        who = events.histories.find(hcps["hcp_id"])
+        moments = np.full(len(who), until, dtype=np.int64)
+        scores, _ = sweep(events.histories, self._blocks(measure, events, None), hcp=who, at=moments)
+        return measure.learn_among(scores[:, 0], hcps[measure.among])
 
     def _blocks(self, measure: HistoryMeasure, events: Events, asked: Asked | None) -> list[Measure]:
         """The kernel's blocks behind one measure, one a part."""
@@ -507,6 +520,9 @@ class EngagementFeatures:
                     width = 1 if part.alone else len(self._keys_of(measure))
                     raw[-1].append(shared[:, n_shared : n_shared + width])
                     n_shared += width
+                if isinstance(measure, Standing):
+                    groups = [prior.group for prior in self.priors_[i] if isinstance(prior, Reference)]
+                    raw[-1].append(profiles.placed(measure.among, groups))
             if hidden is not None and is_profiling(measure):
                 for block in raw[-1]:
                     block[hidden[row] if is_own(measure) else hidden] = np.nan

@@ -78,6 +78,14 @@ class Profiles:
         block[known] = said
         return block
 
+    def placed(self, column: str, groups: Sequence[str]) -> Floats:
+        """(n_rows, 1): which of some groups each HCP is in; the first where in none of them."""
+        place = {name: float(i) for i, name in enumerate(groups)}
+        block = np.zeros((len(self.place), 1))
+        known = self.place >= 0
+        block[known, 0] = [place.get(value, 0.0) for value in self.table[column][self.place[known]]]
+        return block
+
     def fits(self, fit: Fit, asked: Asked, *, row: Ints, pair: Ints) -> Floats:
         """(n_requests, 1): 1 where the HCP is in the content's audience, 0 where not, else NaN."""
         names = np.full(len(self.place), "", dtype=object)

@@ -12,6 +12,7 @@ from nba.features.beside import TableMeasure
 from nba.features.declare import ON_THE_CLOCK, Attribute, Declared, Fit, HistoryMeasure
 from nba.features.habits import Rhythm
 from nba.features.standard import WIDE
+from nba.features.standing import Standing
 from nba.tables import TABLES, Engagement
 
 
@@ -123,6 +124,8 @@ def needs_of(measure: Declared) -> tuple[tuple[str, ...], ...]:
     clocks = {"hour"} if isinstance(measure, Rhythm) else set()
     found = {_columns_of(str(key)) for key in keys | clocks}
     found |= {("content.depth_level",) if w == "depth_level" else (f"interactions.{w}",) for w in weights}
+    if isinstance(measure, Standing):
+        found.add((f"hcps.{measure.among}",))
     return tuple(sorted(found))
 
 

@@ -4,6 +4,7 @@ from nba.history.blocks import Measure, Op
 from nba.history.continuation import continuation_rates
 from nba.history.histories import Histories, places
 from nba.history.kernel import sweep, warm_up
+from nba.history.reference import Reference
 from nba.history.shrink import BetaPrior, GammaPrior, beta_prior, gamma_prior
 from nba.history.touches import is_success, touch_answered
 
@@ -13,6 +14,7 @@ __all__ = [
     "Histories",
     "Measure",
     "Op",
+    "Reference",
     "beta_prior",
     "continuation_rates",
     "gamma_prior",

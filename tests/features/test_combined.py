@@ -410,7 +410,7 @@ def test_what_is_declared_survives_json_and_has_a_label(measure: Any) -> None:
 
 
 def test_everything_that_can_be_declared_is_tried_here_or_with_the_plain_ones() -> None:
-    plain = {"Count", "Rate", "Recency", "Decayed", "Streak", "Attribute", "Fit"}
+    plain = {"Count", "Rate", "Recency", "Decayed", "Streak", "Attribute", "Fit", "Standing"}
 
     assert {type(m).__name__ for m in MEASURES} | plain == {
         name for name, kind in KINDS.items() if not issubclass(kind, TableMeasure)
