@@ -125,9 +125,9 @@ def test_models_whose_world_moves_ring(world, take):
 
 @pytest.mark.slow
 def test_the_alarm_is_false_no_oftener_than_it_says(world, take):
-    rung = sum(lives(world, take, seed=seed) for seed in range(200))
+    rung = sum(lives(world, take, seed=seed) for seed in range(120))
 
-    assert rung <= 200 * FALSE_ALARMS + 3 * np.sqrt(200 * FALSE_ALARMS)
+    assert rung <= 120 * FALSE_ALARMS + 3 * np.sqrt(120 * FALSE_ALARMS)
 
 
 def test_an_alarm_is_said_once_and_kept_in_the_state(world, take):
