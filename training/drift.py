@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from nba.contracts import DAY, Action, Design, Feature, Floats, Ints
-from nba.errors import ArgumentError
+from nba.errors import ArgumentError, NBAWarning
 from nba.evaluation import Interval, auc, calibration_line, clustered_mean, log_losses
 from nba.models import PairPropensity
 from training.console import main, step, table
@@ -30,6 +31,8 @@ NUMBERS = ("age", "balance", "pdays")
 TEXTS = ("job", "marital", "education", "default", "housing", "loan", "poutcome")
 """``duration`` is left out: it is known only after the call."""
 OURS = "ours, learning every week"
+HALF_LIFE_DAYS = 180.0
+FORGETS = f"the same, forgetting half in {HALF_LIFE_DAYS:.0f} days"
 WEEK = 7 * DAY
 
 
@@ -63,34 +66,44 @@ def read(path: Path) -> tuple[Design, Floats, Ints]:
     return design, contacts["y"].to_numpy(dtype=float), days.to_numpy(dtype=np.int64) * DAY
 
 
-def forecasts(design: Design, y: Floats, at: Ints) -> dict[str, Floats]:
-    """Log-odds of every contact from the cut on, by who gave them."""
+def forecasts(design: Design, y: Floats, at: Ints) -> tuple[dict[str, Floats], dict[str, int]]:
+    """Log-odds of every contact from the cut on, by who gave them; and when alarms first rang, in seconds."""
     cut = int(pd.Timestamp(CUT).timestamp())
     before, after = np.flatnonzero(at < cut), np.flatnonzero(at >= cut)
     train, test = _taken(design, before), _taken(design, after)
-    model = PairPropensity().fit(train, y[before], at=at[before])
-    once, _ = model.score(test)
+    learns = {
+        name: PairPropensity(half_life_days=half_life).fit(train, y[before], at=at[before])
+        for name, half_life in ((OURS, None), (FORGETS, HALF_LIFE_DAYS))
+    }
+    once, _ = learns[OURS].score(test)
     x = np.hstack([design.shared, design.pair[:, None]])
     trees = _trees(x[before], y[before])(x[after])
     rate = np.full(len(after), np.log(y[before].mean() / (1 - y[before].mean())))
 
-    learned, refitted = np.empty(len(after)), np.empty(len(after))
+    learned, refitted = {name: np.empty(len(after)) for name in learns}, np.empty(len(after))
+    rung: dict[str, int] = {}
     for start in range(cut, int(at.max()) + 1, WEEK):
         week = np.flatnonzero((at[after] >= start) & (at[after] < start + WEEK))
         if not len(week):
             continue
         part = _taken(design, after[week])
-        learned[week] = model.score(part)[0]
+        for name, model in learns.items():
+            learned[name][week] = model.score(part)[0]
         past = np.flatnonzero(at < start)
         refitted[week] = _trees(x[past], y[past])(x[after[week]])
-        model.learn(part, y[after[week]])
+        for name, model in learns.items():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NBAWarning)  # printed below
+                model.learn(part, y[after[week]], at=at[after[week]])
+            if model.drift_.alarm:
+                rung.setdefault(name, start + WEEK)
     return {
         "the rate before": rate,
         "LightGBM, 100 trees, fitted once": trees,
         "LightGBM, 100 trees, refitted every week": refitted,
         "ours, fitted once": once,
-        OURS: learned,
-    }
+        **learned,
+    }, rung
 
 
 def run(argv: list[str] | None = None) -> dict[str, Any]:
@@ -109,7 +122,7 @@ def run(argv: list[str] | None = None) -> dict[str, Any]:
         f"{int(late.sum()):,} from then on"
     )
     with step("Fitting, and learning week by week"):
-        margins = forecasts(design, y, at)
+        margins, rung = forecasts(design, y, at)
     losses = {name: 1000 * log_losses(margin, y[late]) for name, margin in margins.items()}
     week = at[late] // WEEK
     rows, figures = [], {}
@@ -129,6 +142,8 @@ def run(argv: list[str] | None = None) -> dict[str, Any]:
     header = ("", "log loss x 1000", "AUC", "calibration", "ours, learning, better by")
     print(table(header, rows))
     print("Intervals are 95 %, over weeks; intercept 0 and slope 1 are perfect.")
+    for name, moment in rung.items():
+        print(f"{name}: the alarm rang on {pd.Timestamp(moment, unit='s'):%Y-%m-%d}")
     print(json.dumps(figures))
     return figures
 

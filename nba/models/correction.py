@@ -27,6 +27,9 @@ a twentieth of that earned its weight in autumn and lost it in the new year."""
 _TREES, _MOST_TREES = 100, 300
 _MORE_WANTED = 1.2
 """Later rows that ask for this multiple of what trees said tell that growing stopped too early."""
+_UNSAID = 2.0
+"""What trees leave unsaid, by what they say, as variances: with once as much, 90 % intervals held the truth in
+75 to 83 % of five worlds of conditions on which nothing was settled."""
 _PIECE = 8_192
 Blocks: TypeAlias = list[tuple[Ints, Floats]]
 """Blocks of requests in order of time, and their margins by a base that was fitted on earlier ones."""
@@ -43,8 +46,8 @@ class Correction:
     ----------
     forest : over shared columns, then own ones, as they come
     weights : by channel and size of pair
-    reach : standard deviation of the forest's margins, on rows that it was not grown on; as much again is
-        taken to be unsaid still, for where trees still gain they have not found all
+    reach : standard deviation of the forest's margins, on rows that it was not grown on; twice its square
+        is taken to be unsaid still, for where trees still gain they have not found all
     """
 
     forest: Forest
@@ -126,7 +129,7 @@ class Correction:
 
     def unsaid(self, weight: float) -> float:
         """Variance, in log-odds, of what a pair's correction of this weight leaves unsaid."""
-        return (weight * self.reach) ** 2
+        return _UNSAID * (weight * self.reach) ** 2
 
     def added(self, design: Design, weight: Floats, *, n_jobs: int) -> Floats:
         """(n_requests,) what to add to the base's margins; ``weight`` is (K,) of the design's pairs."""

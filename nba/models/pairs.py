@@ -129,7 +129,7 @@ class PairPropensity(Params):
     -----
     With ``at``, fit and scores have the same bits in any order of rows; without, the last rows are taken for
     the latest. ``spread`` is that of the base and the calibration line, and where the forest earned a weight
-    as much again as it moves margins: where trees gain, they have not found all.
+    twice the variance by which it moves margins: where trees gain, they have not found all.
 
     Examples
     --------

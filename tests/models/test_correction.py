@@ -306,7 +306,7 @@ def test_a_forest_without_trees_costs_no_pass_over_rows(trees, monkeypatch):
     assert np.isfinite(bits(trees.design, model)).all()
 
 
-def test_where_trees_earned_a_weight_the_spread_holds_as_much_again_for_what_they_have_not_found(
+def test_where_trees_earned_a_weight_the_spread_holds_twice_as_much_for_what_they_have_not_found(
     trees, corrected
 ):
     known = copy.copy(corrected)
@@ -317,7 +317,7 @@ def test_where_trees_earned_a_weight_the_spread_holds_as_much_again_for_what_the
 
     k = trees.design.pair
     slope = np.array([corrected.calibration_.line(g[0])[1] for g in trees.design.groups])[k]
-    unsaid = slope * corrected.weight_[k] * corrected.correction_.reach
+    unsaid = np.sqrt(2) * slope * corrected.weight_[k] * corrected.correction_.reach
     assert corrected.correction_.reach > 0.1
     np.testing.assert_allclose(np.sqrt(narrow**2 + unsaid**2), wide)
 

@@ -57,7 +57,7 @@ def test_what_comes_later_changes_no_forecast(read):
     other = np.where(at >= third_week, 1 - y, y)
     early = at[at >= cut] < third_week + drift.WEEK
 
-    one, two = drift.forecasts(design, y, at), drift.forecasts(design, other, at)
+    (one, _), (two, _) = drift.forecasts(design, y, at), drift.forecasts(design, other, at)
 
     for name, margin in one.items():
         assert_array_equal(margin[early], two[name][early])
@@ -67,12 +67,13 @@ def test_what_comes_later_changes_no_forecast(read):
 
 def test_learning_follows_the_rate(read):
     design, y, at = read
-    found = drift.forecasts(design, y, at)
+    found, rung = drift.forecasts(design, y, at)
 
     def rate(name):
         return (1 / (1 + np.exp(-found[name][-100:]))).mean()
 
     assert rate(drift.OURS) > rate("ours, fitted once") + 0.1
+    assert rung.keys() == {drift.OURS, drift.FORGETS}
 
 
 def test_a_folder_without_the_contacts_is_refused(tmp_path):
@@ -88,4 +89,5 @@ def test_on_the_banks_contacts_learning_is_worth_a_tenth_of_the_log_loss(capsys)
     once, learned = (figures[name] for name in ("ours, fitted once", drift.OURS))
     assert learned["log_loss"] < 0.92 * once["log_loss"]
     assert 0.8 < learned["slope"] < 1.2
+    assert figures[drift.FORGETS]["log_loss"] < learned["log_loss"]
     assert "8,439" in capsys.readouterr().out
