@@ -28,8 +28,8 @@ _TREES, _MOST_TREES = 100, 300
 _MORE_WANTED = 1.2
 """Later rows that ask for this multiple of what trees said tell that growing stopped too early."""
 _UNSAID = 2.0
-"""What trees leave unsaid, by what they say, as variances: with once as much, 90 % intervals held the truth in
-75 to 83 % of five worlds of conditions on which nothing was settled."""
+"""What trees leave unsaid, by what they say, as variances. With once as much, 90 % intervals held the truth
+in 75 to 83 % of five worlds of conditions on which nothing was settled."""
 _PIECE = 8_192
 Blocks: TypeAlias = list[tuple[Ints, Floats]]
 """Blocks of requests in order of time, and their margins by a base that was fitted on earlier ones."""
