@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import nba
 from nba.contracts import Action
 from nba.errors import ArgumentError, CheckError, NBAWarning
 from nba.features import (
+    Attribute,
+    Count,
     EngagementFeatures,
     Prescriptions,
     PrescriptionShare,
@@ -228,6 +231,43 @@ def test_readiness_names_what_is_missing(world: Any) -> None:
 def test_what_cannot_be_is_refused(make: Any, said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
         make()
+
+
+def territory(*, of_opted_out: float) -> Any:
+    """A simulated territory with prescriptions; every third HCP opted out of them."""
+    data = nba.simulate.territory(seed=4, hcps=60, days=150, contents=20).engagement
+    hcps = data.hcps.assign(pdrp_opt_out=[i % 3 == 0 for i in range(len(data.hcps))])
+    end = pd.Timestamp(data.observed_until, unit="s", tz="UTC")
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame(
+        [
+            {
+                "hcp_id": row.hcp_id, "period": (end - pd.Timedelta(days=30 * (back + 3))).date(),
+                "product_id": "alpha", "trx": rng.poisson(20) * (of_opted_out if row.pdrp_opt_out else 1.0),
+                "available_at": end - pd.Timedelta(days=30 * back + 20),
+            }
+            for row in hcps.itertuples()
+            for back in range(8)
+        ]
+    )  # fmt: skip
+    tables = {name: frame for name, frame in data.tables.items() if frame is not None}
+    log = tables.pop("interactions").drop(columns=["machine", "touch", "engaged"])
+    return nba.Engagement(log, **{**tables, "hcps": hcps}, prescriptions=table, observed_until=end)
+
+
+def test_no_card_speaks_of_prescriptions_and_those_of_who_opted_out_move_nothing() -> None:
+    data, other = territory(of_opted_out=1.0), territory(of_opted_out=50.0)
+    end = pd.Timestamp(data.observed_until, unit="s", tz="UTC")
+    features = EngagementFeatures(
+        [Prescriptions(), Count(of="touches", window_days=30), Attribute(column="role")]
+    )
+    model = nba.NextBestAction(features=features).fit(data, until=end)
+
+    plan = model.recommend(data, at=end, seed=7)
+
+    assert "prescri" not in "".join(plan[hcp].text.lower() for hcp in data.hcps["hcp_id"])
+    assert "prescri" not in json.dumps([plan[hcp].to_dict() for hcp in data.hcps["hcp_id"]]).lower()
+    assert model.recommend(other, at=end, seed=7).receipts() == plan.receipts()
 
 
 PART_D = (
