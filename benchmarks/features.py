@@ -442,7 +442,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     coding, _ = timed(lambda: ours(log), repeats=1)
     exact = ours(log, dtype="float64")[0]()
     floor, _ = timed(floor_of(log, narrow.shape[1]))
-    spent, worst = race(log, asked, exact, joins=flags.quick)
+    spent, worst = race(log, asked, exact)
     plain, parents = one_hcp(features, calls=500)
     cold, cached = starts()
     print(f"{n_events:,} events, {n_rows:,} rows, {len(asked)} columns. CPU seconds of all threads.\n")
@@ -473,21 +473,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     finish({**figures, "peak_mb": peak_mb()})
 
 
-def race(
-    log: Log, asked: Sequence[Column], exact: np.ndarray, *, joins: bool
-) -> tuple[dict[str, Took], float]:
-    """What each way of each peer took, and how far its values lie from ours at the most.
-
-    A join holds every row beside each of its earlier events, so it is left out of large runs.
-    """
+def race(log: Log, asked: Sequence[Column], exact: np.ndarray) -> tuple[dict[str, Took], float]:
+    """What each way of each peer took, and how far its values lie from ours at the most."""
     spent: dict[str, Took] = {}
     worst = 0.0
     for name, ways in PEERS.items():
         for way in ways:
             how = way.__name__.rpartition("_")[2]
-            if how == "asof" or joins:
-                spent[f"{name}, {how}"], values = timed(partial(way, log, asked), repeats=1)
-                worst = max(worst, _difference(values, exact))
+            spent[f"{name}, {how}"], values = timed(partial(way, log, asked), repeats=1)
+            worst = max(worst, _difference(values, exact))
     return spent, worst
 
 
