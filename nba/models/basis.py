@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from nba.contracts import Feature, Floats, Ints, State
 
-LINEAR, LOG, POSITIVE, MISSING, FADE = range(5)
-"""x; log(1 + |x| / scale) with the sign of x; x > 0; x is missing; exp(-x / scale)."""
+LINEAR, LOG, POSITIVE, MISSING, FADE, HINGE = range(6)
+"""x; log(1 + |x| / scale) with the sign of x; x > 0; x is missing; exp(-x / scale); what x is above scale."""
 
 _CURVES: dict[str, tuple[int, ...]] = {
     "count": (LOG, POSITIVE),
@@ -23,6 +23,8 @@ _CURVES: dict[str, tuple[int, ...]] = {
     "flag": (LINEAR, MISSING),
 }
 _OTHER_UNITS = (LOG, LINEAR, MISSING)
+KNOTS = (0.25, 0.5, 0.75)
+"""Shares of training rows below the points where a number of unknown unit may change its slope."""
 LEAST_WIDTH = 0.25
 """A curve's width at the least, in its own unit (shares of 1, logs of counts)."""
 WIDEST = 20.0
@@ -75,6 +77,12 @@ class Basis:
             (j, kind, _SCALES.get(kind, {}).get(feature.unit, 1.0))
             for j, feature in enumerate(features)
             for kind in _CURVES.get(feature.unit, _OTHER_UNITS)
+        ]
+        every += [
+            (j, HINGE, knot)
+            for j, feature in enumerate(features)
+            if feature.unit not in _CURVES
+            for knot in _knots(x[:, j])
         ]
         plain = cls(
             np.array([j for j, _, _ in every], dtype=np.int64),
@@ -146,6 +154,15 @@ class Basis:
         return count, total / np.maximum(count, 1.0)
 
 
+def _knots(x: Floats) -> list[float]:
+    """Where a feature's slope may change: quantiles of what is known, those inside its range."""
+    known = np.clip(x[~np.isnan(x)].astype(float), -HUGE, HUGE)
+    if not len(known):
+        return []
+    found = np.unique(np.quantile(known, KNOTS, method="inverted_cdf"))
+    return [float(knot) for knot in found if known.min() < knot < known.max()]
+
+
 @njit(cache=True, nogil=True, inline="always")
 def curve(x, kind, scale, center, width, widest):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """One centred and scaled curve of one value."""
@@ -161,8 +178,10 @@ def curve(x, kind, scale, center, width, widest):  # type: ignore[no-untyped-def
             value = math.copysign(math.log1p(abs(x) / scale), x)
         elif kind == POSITIVE:
             value = 1.0 if x > 0 else 0.0
-        else:
+        elif kind == FADE:
             value = math.exp(-max(x, 0.0) / scale)
+        else:
+            value = max(x - scale, 0.0)
     return min(max((value - center) / width, -widest), widest)
 
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from nba.contracts import Feature
 from nba.models import Basis
-from nba.models.basis import FADE, LEAST_WIDTH, LINEAR, LOG, MISSING, POSITIVE, WIDEST
+from nba.models.basis import FADE, HINGE, LEAST_WIDTH, LINEAR, LOG, MISSING, POSITIVE, WIDEST
 
 UNITS = ("count", "days", "share", "flag", "number")
 numbers = st.floats(-1e15, 1e15) | st.just(np.nan)
@@ -32,6 +32,7 @@ def by_hand(basis: Basis, x: float, c: int) -> float:
         POSITIVE: lambda: float(x > 0),
         MISSING: lambda: float(np.isnan(x)),
         FADE: lambda: np.exp(-max(x, 0.0) / scale),
+        HINGE: lambda: x - scale if x > scale else 0.0,
     }[kind]()
     return float(np.clip((value - basis.center[c]) / basis.width[c], -WIDEST, WIDEST))
 
@@ -88,6 +89,32 @@ def test_a_rare_flag_is_no_difference_of_thirty_spreads():
     x[0] = 1.0
 
     assert Basis.fit(features("flag"), x).expand(np.array([[1.0]]))[0, 0] <= 1 / LEAST_WIDTH
+
+
+def test_a_number_of_unknown_unit_may_change_its_slope_at_its_quartiles():
+    x = np.random.default_rng(0).normal(size=(401, 1))
+
+    basis = Basis.fit(features("number"), x)
+
+    ordered = np.sort(x[:, 0])
+    assert sorted(basis.scale[basis.kind == HINGE].tolist()) == [ordered[100], ordered[200], ordered[300]]
+    design = np.column_stack([np.ones(401), basis.expand(x)])
+    for shape in (np.abs(x[:, 0] - ordered[200]), x[:, 0], np.maximum(x[:, 0] - ordered[300], 0)):
+        left = shape - design @ np.linalg.lstsq(design, shape, rcond=None)[0]
+        assert np.abs(left).max() < 1e-9
+
+
+@pytest.mark.parametrize("unit", ["count", "days", "share", "flag"])
+def test_what_has_a_unit_keeps_the_shape_of_that_unit(unit):
+    x = np.random.default_rng(0).exponential(2.0, size=(100, 1))
+
+    assert HINGE not in Basis.fit(features(unit), x).kind
+
+
+def test_a_number_that_takes_two_values_has_no_bend_between_them():
+    x = np.tile([[0.0], [1.0], [np.nan]], (20, 1))
+
+    assert HINGE not in Basis.fit(features("number"), x).kind
 
 
 def test_one_odd_cell_stays_within_bounds():
