@@ -125,7 +125,7 @@ class NextBestAction:
         self.outcome = outcome if outcome is not None else Response(within_days=14.0)
         self.features = features if features is not None else EngagementFeatures.standard()
         self.scorer = scorer if scorer is not None else models.PairPropensity()
-        self.policy = policy if policy is not None else policies.InverseGap(explore=0.05)
+        self.policy = policy if policy is not None else policies.InverseGap()
         self.holdout = holdout
         self.explore_cap = explore_cap
         self.guardrails = tuple(guardrails)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -20,6 +20,7 @@ def scores(n):
     return Scores(np.full((3, len(n)), -2.0), np.full((3, len(n)), 0.5), n, n == 0)
 
 
+@settings(deadline=None)  # the first call loads what is compiled
 @given(
     table=TABLE,
     eligible=hnp.arrays(np.bool_, (3, 6)),
@@ -71,7 +72,7 @@ def test_forgetting_leaves_little_data_as_it_is_and_bounds_much():
         selection_pmf(InverseGap(), priorities=table, scores=few, eligible=everything).probs,
         rtol=0.02,
     )
-    mixed = 0.95 * bounded + 0.05 / 6
+    mixed = 0.98 * bounded + 0.02 / 6
     np.testing.assert_allclose(faded.weights(table, many, everything), mixed, rtol=1e-9)
 
 
