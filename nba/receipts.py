@@ -286,7 +286,8 @@ class Receipts(Sequence[Receipt]):
         candidates = first.candidates
         return [
             *(np.concatenate(pieces) for pieces in zip(*columns, strict=True)),
-            list(candidates.actions), candidates.at, candidates.valid_until, *vars(first.stamp).values(),
+            artifact.plain_digest(candidates.actions), candidates.at, candidates.valid_until,
+            *vars(first.stamp).values(),
         ]  # fmt: skip
 
     @cached_property

@@ -35,7 +35,9 @@ def inert(text: object, *, longest: int = 160) -> str:
     """
     if text is None:
         return ""
-    visible = "".join(_seen(char) for char in _TERMINAL.sub("", str(text)))
+    visible = str(text)
+    if not (visible.isascii() and visible.isprintable()):  # nearly every text is, and has nothing to lose
+        visible = "".join(_seen(char) for char in _TERMINAL.sub("", visible))
     return shorten(" ".join(visible.split()), longest=longest)
 
 
