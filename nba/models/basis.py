@@ -74,15 +74,9 @@ class Basis:
         ``order`` is that in which rows are summed, for the last bits not to depend on the table's.
         """
         every = [
-            (j, kind, _SCALES.get(kind, {}).get(feature.unit, 1.0))
+            (j, kind, scale)
             for j, feature in enumerate(features)
-            for kind in _CURVES.get(feature.unit, _OTHER_UNITS)
-        ]
-        every += [
-            (j, HINGE, knot)
-            for j, feature in enumerate(features)
-            if feature.unit not in _CURVES
-            for knot in _knots(x[:, j])
+            for kind, scale in _shapes(feature.unit, x[:, j])
         ]
         plain = cls(
             np.array([j for j, _, _ in every], dtype=np.int64),
@@ -152,6 +146,12 @@ class Basis:
             count += defined.sum(axis=0)
             total += (values**power).sum(axis=0)
         return count, total / np.maximum(count, 1.0)
+
+
+def _shapes(unit: str, x: Floats) -> list[tuple[int, float]]:
+    """(kind, scale) of the curves that a feature of this unit gets."""
+    shapes = [(kind, _SCALES.get(kind, {}).get(unit, 1.0)) for kind in _CURVES.get(unit, _OTHER_UNITS)]
+    return shapes if unit in _CURVES else [*shapes, *((HINGE, knot) for knot in _knots(x))]
 
 
 def _knots(x: Floats) -> list[float]:

@@ -97,6 +97,7 @@ def test_a_number_of_unknown_unit_may_change_its_slope_at_its_quartiles():
     basis = Basis.fit(features("number"), x)
 
     ordered = np.sort(x[:, 0])
+    assert (np.diff(Basis.fit(features("number", "days", "number"), np.hstack([x, x, x])).source) >= 0).all()
     assert sorted(basis.scale[basis.kind == HINGE].tolist()) == [ordered[100], ordered[200], ordered[300]]
     design = np.column_stack([np.ones(401), basis.expand(x)])
     for shape in (np.abs(x[:, 0] - ordered[200]), x[:, 0], np.maximum(x[:, 0] - ordered[300], 0)):
