@@ -26,8 +26,7 @@ class InverseGap(Described):
     Parameters
     ----------
     explore : share of the probability spread evenly over the eligible on top, 0 to 1; it keeps every
-        selection probability at explore / A or more. Gaps explore by themselves, so little is needed: of
-        .05 and .02 the latter lost less wherever it was tried (docs/bakeoff.md)
+        selection probability at explore / A or more. Gaps explore by themselves, so little is needed on top
     gamma : how fast probability falls with the gap, 0 (evenly) or more. None is the schedule
         30 * sqrt(n), n the training rows of the row's eligible pairs: no data, no preference
     optimism : how many standard deviations are added to each priority before gaps are taken; takes
