@@ -16,6 +16,8 @@ from nba.models.basis import WIDEST, Basis, curve, fill
 
 Posterior = tuple[Floats, Floats, tuple[float, float], Floats]
 """Of a pair: mean (D,), covariance (D, D), (shift, slope), and the line's covariance (2, 2)."""
+# Curves are inlined below, and numba's cache looks at this file alone: when a curve changes in basis.py, a
+# cache from before would go on with the old one. Whoever changes one clears __pycache__, or edits this file.
 _PIECE = 4_096
 """Requests scored at once; their expanded columns have to fit beside a factor in a core's cache."""
 
