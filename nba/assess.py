@@ -191,7 +191,9 @@ def reason_stability(model: Any, data: Engagement, *, at: Any, refits: int = 10,
     for _ in range(refits):
         drawn = _resampled(labels, rng)
         scorer = deepcopy(model.scorer)
-        scorer.fit(model.design(why.known, drawn), drawn.y, at=drawn.at[drawn.row], gap_seconds=window)
+        chosen = model._told({"selection_prob": drawn.selection_prob})
+        moments = drawn.at[drawn.row]
+        scorer.fit(model.design(why.known, drawn), drawn.y, at=moments, gap_seconds=window, **chosen)
         after = _strongest(scorer.contributions(design))
         shares += [len(a & b) / max(len(a), 1) for a, b in zip(before, after, strict=True)]
     hcps = np.array([hcp for hcp, _ in asked], dtype=object)
