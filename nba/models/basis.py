@@ -68,15 +68,25 @@ class Basis:
     n_features: int
 
     @classmethod
-    def fit(cls, features: Sequence[Feature], x: Floats, *, order: Ints | None = None) -> Basis:
-        """Choose curves by unit, and learn their centres and widths from (n, n_features) values.
+    def fit(
+        cls,
+        features: Sequence[Feature],
+        x: Floats,
+        *,
+        order: Ints | None = None,
+        weight: Floats | None = None,
+    ) -> Basis:
+        """Choose curves by unit, and learn their bends, centres and widths from (n, n_features) values.
 
-        ``order`` is that in which rows are summed, for the last bits not to depend on the table's.
+        Parameters
+        ----------
+        order : that in which rows are summed, for the last bits not to depend on the table's
+        weight : (n,) what each row counts, 2 being the row twice; None is 1
         """
         every = [
             (j, kind, scale)
             for j, feature in enumerate(features)
-            for kind, scale in _shapes(feature.unit, x[:, j])
+            for kind, scale in _shapes(feature.unit, x[:, j], order, weight)
         ]
         plain = cls(
             np.array([j for j, _, _ in every], dtype=np.int64),
@@ -86,9 +96,9 @@ class Basis:
             np.ones(len(every)),
             len(features),
         )
-        count, center = plain._mean(x, order, power=1)
+        count, center = plain._mean(x, order, weight, power=1)
         # Twice over the rows: sum of squares less square of the mean would find differences in a constant.
-        spread = np.sqrt(replace(plain, center=center)._mean(x, order, power=2)[1])
+        spread = np.sqrt(replace(plain, center=center)._mean(x, order, weight, power=2)[1])
         live = (count > 1) & (spread > 1e-7 * np.maximum(np.abs(center), 1.0))
         # A rare flag must not look like a difference of thirty spreads: the width has a floor.
         width = np.maximum(spread, LEAST_WIDTH)
@@ -135,31 +145,42 @@ class Basis:
             _expand(np.ascontiguousarray(x), self.curves, widest, out)
         return out
 
-    def _mean(self, x: Floats, order: Ints | None, *, power: int) -> tuple[Floats, Floats]:
+    def _mean(
+        self, x: Floats, order: Ints | None, weight: Floats | None, *, power: int
+    ) -> tuple[Floats, Floats]:
         """How often each curve is defined, and the mean of its power there; summed in fixed pieces."""
-        count, total = np.zeros(len(self)), np.zeros(len(self))
+        count, total, weights = np.zeros(len(self)), np.zeros(len(self)), np.zeros(len(self))
         for lo in range(0, len(x), _PIECE):
             rows = slice(lo, lo + _PIECE)
             piece = x[rows] if order is None else x[order[rows]]
             defined = ~np.isnan(piece)[:, self.source] | (self.kind == MISSING)[None, :]
-            values = np.where(defined, self._expanded(piece, math.inf), 0.0)
+            values = np.where(defined, self._expanded(piece, math.inf), 0.0) ** power
             count += defined.sum(axis=0)
-            total += (values**power).sum(axis=0)
-        return count, total / np.maximum(count, 1.0)
+            if weight is not None:
+                counts = (weight[rows] if order is None else weight[order[rows]])[:, None]
+                weights += (counts * defined).sum(axis=0)
+                values *= counts
+            total += values.sum(axis=0)
+        if weight is None:
+            return count, total / np.maximum(count, 1.0)
+        return count, total / np.maximum(weights, 1e-300)
 
 
-def _shapes(unit: str, x: Floats) -> list[tuple[int, float]]:
+def _shapes(unit: str, x: Floats, order: Ints | None, weight: Floats | None) -> list[tuple[int, float]]:
     """(kind, scale) of the curves that a feature of this unit gets."""
     shapes = [(kind, _SCALES.get(kind, {}).get(unit, 1.0)) for kind in _CURVES.get(unit, _OTHER_UNITS)]
-    return shapes if unit in _CURVES else [*shapes, *((HINGE, knot) for knot in _knots(x))]
+    return shapes if unit in _CURVES else [*shapes, *((HINGE, knot) for knot in _knots(x, order, weight))]
 
 
-def _knots(x: Floats) -> list[float]:
+def _knots(x: Floats, order: Ints | None, weight: Floats | None) -> list[float]:
     """Where a feature's slope may change: quantiles of what is known, those inside its range."""
-    known = np.clip(x[~np.isnan(x)].astype(float), -HUGE, HUGE)
-    if not len(known):
+    rows = np.arange(len(x)) if order is None else order
+    rows = rows[~np.isnan(x[rows])]
+    if not len(rows):
         return []
-    found = np.unique(np.quantile(known, KNOTS, method="inverted_cdf"))
+    known = np.clip(x[rows].astype(float), -HUGE, HUGE)
+    counts = None if weight is None else weight[rows]
+    found = np.unique(np.quantile(known, KNOTS, method="inverted_cdf", weights=counts))
     return [float(knot) for knot in found if known.min() < knot < known.max()]
 
 

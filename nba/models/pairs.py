@@ -24,7 +24,7 @@ from nba.models.levels import INTERCEPT, OWN, SHARED, Groups
 from nba.models.order import request_order, row_hashes
 from nba.models.params import Params
 from nba.models.scoring import Posterior, Prepared, gather, score
-from nba.models.selection import Selection, centred, checked_probs, fading, together
+from nba.models.selection import Selection, checked_probs, fading, together
 from nba.models.tangents import Piece, Rows
 from nba.models.weights import Weights
 
@@ -522,9 +522,7 @@ class PairPropensity(Params):
         self.shared_features_, self.own_features_ = design.shared_features, design.own_features
         rows = np.argsort(row_hashes(design.shared), kind="stable")
         self.shared_basis_ = Basis.fit(design.shared_features, design.shared, order=rows)
-        self.own_basis_ = Basis.fit(design.own_features, design.own, order=order)
-        if counts is not None:
-            self.own_basis_ = centred(self.own_basis_, design.own[order], counts[order])
+        self.own_basis_ = Basis.fit(design.own_features, design.own, order=order, weight=counts)
         dropped = [self.shared_features_[j].name for j in self.shared_basis_.constant]
         self.dropped_ = (*dropped, *(self.own_features_[j].name for j in self.own_basis_.constant))
 

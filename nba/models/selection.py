@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from nba.contracts import Floats, Ints, State
 from nba.errors import SelectionError
-from nba.models.basis import LEAST_WIDTH, MISSING, Basis
-
-_PIECE = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,34 +155,6 @@ class Selection:
             a["factor"],
             a["scale"],
         )
-
-
-def centred(basis: Basis, x: Floats, weight: Floats) -> Basis:
-    """The basis with its curves centred and scaled by weighted rows: 2 is the row twice.
-
-    Examples
-    --------
-    >>> from nba.contracts import Feature
-    >>> x, visits = np.array([[0.0], [0.0], [1.0]]), [Feature("visits", "visits", unit="share")]
-    >>> centred(Basis.fit(visits, x), x, np.array([1.0, 1.0, 2.0])).center[0]
-    np.float64(0.5)
-    """
-    n = len(basis)
-    plain = replace(basis, center=np.zeros(n), width=np.ones(n))
-
-    def mean(of: Basis, power: int) -> Floats:
-        count, total = np.zeros(n), np.zeros(n)
-        for lo in range(0, len(x), _PIECE):
-            piece, counts = x[lo : lo + _PIECE], weight[lo : lo + _PIECE, None]
-            defined = ~np.isnan(piece)[:, basis.source] | (basis.kind == MISSING)[None, :]
-            values = np.where(defined, of._expanded(piece, math.inf), 0.0)
-            count += (counts * defined).sum(axis=0)
-            total += (counts * values**power).sum(axis=0)
-        return total / np.maximum(count, 1e-300)
-
-    center = mean(plain, 1)
-    width = np.maximum(np.sqrt(mean(replace(plain, center=center), 2)), LEAST_WIDTH)
-    return replace(basis, center=center, width=width)
 
 
 def fading(at: Ints, *, until: int, half_life_seconds: float) -> Floats:
