@@ -654,7 +654,7 @@ class NextBestAction:
         model = cls(
             outcome=outcome_from_json(manifest["outcome"]),
             features=EngagementFeatures.from_state((manifest["features"], {})),
-            scorer=scorer_class.from_state((manifest["scorer"], _under(arrays, "scorer_"))),
+            scorer=scorer_class.from_state((manifest["scorer"], artifact.under(arrays, "scorer_"))),
             policy=policy if policy is not None else policies.from_dict(manifest["policy"]),
             holdout=_part(manifest.get("holdout"), policies.Holdout),
             explore_cap=_part(manifest.get("explore_cap"), policies.ExploreCap),
@@ -769,10 +769,6 @@ def _listed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _listed(item) for name, item in value.items()}
     return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
 
 
 __all__ = ["ALWAYS_ON", "NextBestAction", "load"]

@@ -9,8 +9,8 @@ elsewhere and handed to `load` tells such a forgery apart.
 from __future__ import annotations
 
 from nba.artifact.canonical import canonical_json, digest, plain_digest
-from nba.artifact.layout import FORMAT
+from nba.artifact.layout import FORMAT, under
 from nba.artifact.loading import load
 from nba.artifact.saving import save
 
-__all__ = ["FORMAT", "canonical_json", "digest", "load", "plain_digest", "save"]
+__all__ = ["FORMAT", "canonical_json", "digest", "load", "plain_digest", "save", "under"]

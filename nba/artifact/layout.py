@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 FORMAT = 1
 """Version of the layout on disk; a bundle of a later one is refused."""
@@ -29,6 +31,19 @@ _MOST_DIMENSIONS = 32
 def is_array_file(name: str) -> bool:
     """Whether a file name is one that an array may have."""
     return _ARRAY_FILE.fullmatch(name) is not None
+
+
+def under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """The arrays whose names begin with a prefix, by their names without it.
+
+    So a part of a model keeps its arrays in one flat bundle beside those of other parts.
+
+    Examples
+    --------
+    >>> sorted(under({"trees_value": np.zeros(2), "trees_left": np.zeros(2), "n": np.zeros(1)}, "trees_"))
+    ['left', 'value']
+    """
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def plain_reason(error: OSError) -> str:

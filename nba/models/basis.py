@@ -12,6 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from nba.contracts import Feature, Floats, Ints, State
+from nba.models.selection import part_of
 
 LINEAR, LOG, POSITIVE, MISSING, FADE, HINGE = range(6)
 """x; log(1 + |x| / scale) with the sign of x; x > 0; x is missing; exp(-x / scale); what x is above scale."""
@@ -179,7 +180,7 @@ def _knots(x: Floats, order: Ints | None, weight: Floats | None) -> list[float]:
     if not len(rows):
         return []
     known = np.clip(x[rows].astype(float), -HUGE, HUGE)
-    counts = None if weight is None else weight[rows]
+    counts = part_of(weight, rows)
     found = np.unique(np.quantile(known, KNOTS, method="inverted_cdf", weights=counts))
     return [float(knot) for knot in found if known.min() < knot < known.max()]
 

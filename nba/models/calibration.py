@@ -9,6 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from nba.contracts import Bools, Floats, State
+from nba.models.selection import part_of
 
 _POOLED_SD = (0.3, 0.1)
 """How far the pooled line may stand from the identity: shift in log-odds, slope.
@@ -77,7 +78,7 @@ class AffineCalibration:
         pooled, pooled_precision = _line(margin, y, center=identity, sd=_POOLED_SD, weight=weight)
 
         def of_group(mine: Bools) -> tuple[Floats, Floats]:
-            own = None if weight is None else weight[mine]
+            own = part_of(weight, mine)
             return _line(margin[mine], y[mine], center=pooled, sd=_GROUP_SD, weight=own)
 
         found = [of_group(names == g) for g in groups]

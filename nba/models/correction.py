@@ -10,11 +10,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.artifact import under
 from nba.contracts import Bools, Design, Floats, Ints, State
 from nba.models.booster import Boosting
 from nba.models.calibration import AffineCalibration
 from nba.models.forest import Forest
 from nba.models.parallel import side_by_side
+from nba.models.selection import part_of
 from nba.models.weights import Evidence, Weights, size_of
 
 MOST_ROWS = 1_000_000
@@ -86,7 +88,7 @@ class Correction:
         -------
         The correction, and what it would have added to the last block had it ended before: (n_last,).
         """
-        counts = [None if weight is None else weight[rows] for rows, _ in blocks]
+        counts = [part_of(weight, rows) for rows, _ in blocks]
         offsets = [
             _offset(margin, y[rows], channel[rows], weight=count)
             for (rows, margin), count in zip(blocks, counts, strict=True)
@@ -175,10 +177,7 @@ class Correction:
     def from_state(cls, state: State) -> Correction:
         """The correction that :meth:`to_state` described."""
         plain, arrays = state
-        of_weights = {
-            name.removeprefix("weights_"): a for name, a in arrays.items() if name.startswith("weights_")
-        }
-        weights = Weights.from_state((plain["weights"], of_weights))
+        weights = Weights.from_state((plain["weights"], under(arrays, "weights_")))
         return cls(Forest.from_state(state), weights, float(plain.get("reach", 0.0)))
 
 
@@ -204,7 +203,7 @@ def _grown(
     held = float(np.clip(rarer / 100, *_HELD))
     least = max(20, round(held * len(rows) / max(rarer, 1.0)))
     boosting = Boosting(trees=trees, leaves=8, learning_rate=0.05, least_rows=least, ridge=held)
-    counts = None if weight is None else weight[rows]
+    counts = part_of(weight, rows)
     return boosting.fit(columns(design, rows), y[rows], offset=offset, weight=counts)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from nba.artifact import under
 from nba.contracts import DAY, Action, Contributions, Design, Feature, Floats, Ints, State
 from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, SelectionError
 from nba.models.base import HierarchicalLogistic
@@ -24,7 +25,7 @@ from nba.models.levels import INTERCEPT, OWN, SHARED, Groups
 from nba.models.order import request_order, row_hashes
 from nba.models.params import Params
 from nba.models.scoring import Posterior, Prepared, gather, score
-from nba.models.selection import Selection, checked_probs, fading, together
+from nba.models.selection import Selection, checked_probs, fading, part_of, together
 from nba.models.tangents import Piece, Rows
 from nba.models.weights import Weights
 
@@ -251,7 +252,7 @@ class PairPropensity(Params):
         self.calibration_ = AffineCalibration.identity()
         if cut is not None:
             channel = [groups[k][0] for k in rows.pair[later]]
-            late = None if counts is None else counts[later]
+            late = part_of(counts, later)
             self.calibration_ = AffineCalibration.fit(margin, y[later], channel, weight=late)
             base = self._refitted(base, rows, order)
         self.base_ = base
@@ -440,14 +441,14 @@ class PairPropensity(Params):
             setattr(model, f"{name}_", arrays[name])
         model.shared_basis_ = Basis.from_state((plain["shared_basis"], arrays), "shared")
         model.own_basis_ = Basis.from_state((plain["own_basis"], arrays), "own")
-        model.base_ = HierarchicalLogistic.from_state((plain["base"], _under(arrays, "base_")))
-        lines = _under(arrays, "calibration_")
+        model.base_ = HierarchicalLogistic.from_state((plain["base"], under(arrays, "base_")))
+        lines = under(arrays, "calibration_")
         model.calibration_ = AffineCalibration.from_state((plain["calibration"], lines))
-        model.correction_ = Correction.from_state((plain["trees"], _under(arrays, "trees_")))
+        model.correction_ = Correction.from_state((plain["trees"], under(arrays, "trees_")))
         model.fitted_at_, model.known_at_ = int(plain["fitted_at"]), int(plain["known_at"])
         model.chosen_ = tuple(Action(*a) for a in plain["chosen"])
-        model.selection_ = Selection.from_state((plain["selection"], _under(arrays, "selection_")))
-        model.drift_ = Drift.from_state((plain["drift"], _under(arrays, "drift_")))
+        model.selection_ = Selection.from_state((plain["selection"], under(arrays, "selection_")))
+        model.drift_ = Drift.from_state((plain["drift"], under(arrays, "drift_")))
         return model
 
     @property
@@ -713,7 +714,7 @@ class PairPropensity(Params):
                 piece = order[lo : min(lo + CHUNK, bounds[k + 1])]
                 z = np.empty((len(piece), d))
                 gather(curves, design.own[piece], design.row[piece], self.own_basis_.curves, WIDEST, z)
-                yield z, y[piece], _of(added, piece), _of(weight, piece)
+                yield z, y[piece], part_of(added, piece), part_of(weight, piece)
 
         return rows
 
@@ -784,10 +785,6 @@ def _sums(pair: NDArray[np.int64], y: Floats, n_pairs: int) -> Floats:
     return np.asarray(np.bincount(pair, weights=y, minlength=n_pairs), dtype=float)
 
 
-def _of(values: Floats | None, rows: NDArray[np.int64]) -> Floats | None:
-    return None if values is None else values[rows]
-
-
 def _start_levels(rows: _Training, n_pairs: int) -> Floats:
     """Log-odds of every pair's rate, held to the rate of all by ten rows."""
     pair, y = rows.pair[rows.order], rows.y[rows.order]
@@ -797,7 +794,3 @@ def _start_levels(rows: _Training, n_pairs: int) -> Floats:
     rates = (np.bincount(pair, weights=count * y, minlength=n_pairs) + 10 * overall) / (n + 10)
     levels: Floats = np.log(rates / (1 - rates))
     return levels
-
-
-def _under(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

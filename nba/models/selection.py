@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nba.contracts import Floats, Ints, State
+from nba.contracts import Bools, Floats, Ints, State
 from nba.errors import SelectionError
 
 
@@ -191,6 +191,11 @@ def checked_probs(selection_prob: Floats | None, n: int) -> Floats | None:
             "probability with which the row's action was chosen, or NaN where none was logged."
         )
     return prob
+
+
+def part_of(weight: Floats | None, rows: Ints | Bools) -> Floats | None:
+    """The weights of some rows; None is 1 for every row, and stays None."""
+    return None if weight is None else weight[rows]
 
 
 def together(*weights: Floats | None) -> Floats | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from nba.artifact import under
 from nba.contracts import Action, Bools, Design, Feature, Floats, Ints, State
 from nba.errors import ArgumentError, NBAWarning, NotFittedError, SelectionError, UnknownActionError
 from nba.models.basis import Basis
@@ -184,12 +185,7 @@ class Uplift(Params):
         model.actions_ = tuple(Action(*action) for action in plain["actions"])
         model.groups_ = tuple(tuple(groups) for groups in plain["groups"])
         model.features_ = tuple(Feature(**feature) for feature in plain["features"])
-        of_outcome = {
-            name.removeprefix("outcome_"): array
-            for name, array in arrays.items()
-            if name.startswith("outcome_")
-        }
-        model.outcome_ = PairPropensity.from_state((plain["outcome"], of_outcome))
+        model.outcome_ = PairPropensity.from_state((plain["outcome"], under(arrays, "outcome_")))
         model.share_, model.average_ = arrays["share"], arrays["average"]
         model.penalty_ = arrays.get("penalty")
         model.lines_ = {

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import Bools, Floats, Ints, State
+from nba.contracts import Floats, Ints, State
 from nba.models.calibration import penalised_logit
+from nba.models.selection import part_of
 
 SIZES = (60, 200, 1000)
 """Pairs are grouped by their positives: under 60, to 199, to 999, and from 1,000 on."""
@@ -100,7 +101,7 @@ class Weights:
         for s in range(len(sizes)):
             mine = size == s
             mean, sd = _weight(
-                offset[mine], added[mine], y[mine], center=pooled, sd=_SIZE_SD, weight=_of(counts, mine)
+                offset[mine], added[mine], y[mine], center=pooled, sd=_SIZE_SD, weight=part_of(counts, mine)
             )
             sizes[s] = _cautious(mean, np.hypot(sd, _GROUP_SD)) if earned else 0.0
             for c, name in enumerate(channels):
@@ -113,7 +114,7 @@ class Weights:
                         y[here],
                         center=mean,
                         sd=_GROUP_SD,
-                        weight=_of(counts, here),
+                        weight=part_of(counts, here),
                     )
                     groups[c, s] = _cautious(own, np.hypot(own_sd, sd * (own_sd / _GROUP_SD) ** 2))
         return cls(
@@ -223,10 +224,6 @@ def _counts(blocks: Sequence[Evidence]) -> Floats | None:
     if all(block.weight is None for block in blocks):
         return None
     return np.concatenate([np.ones(len(b.y)) if b.weight is None else b.weight for b in blocks])
-
-
-def _of(counts: Floats | None, mine: Bools) -> Floats | None:
-    return None if counts is None else counts[mine]
 
 
 def _weight(

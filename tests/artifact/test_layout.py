@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from nba.artifact.layout import DTYPES, is_array_file, is_file_entry, npy_header
+from nba.artifact.layout import DTYPES, is_array_file, is_file_entry, npy_header, under
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -44,3 +44,16 @@ def test_an_entry_whose_sizes_do_not_agree_is_refused():
         {"more": 1},
     ):
         assert not is_file_entry(entry | change)
+
+
+def test_arrays_under_a_prefix_are_those_that_were_put_there():
+    part, other = {"value": np.arange(2), "value_2": np.arange(3)}, {"value": np.arange(5)}
+    arrays = {f"trees_{name}": a for name, a in part.items()} | {
+        f"base_{name}": a for name, a in other.items()
+    }
+
+    found = under(arrays, "trees_")
+
+    assert found.keys() == part.keys()
+    assert all(found[name] is part[name] for name in part)
+    assert under(arrays, "lines_") == {}

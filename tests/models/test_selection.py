@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from nba.errors import SelectionError
 from nba.models import Selection
-from nba.models.selection import checked_probs, fading, together
+from nba.models.selection import checked_probs, fading, part_of, together
 
 
 def drawn(n=300, *, seed=0, pairs=3):
@@ -110,3 +110,11 @@ def test_a_state_is_plain_and_comes_back():
 
     assert back.to_dict() == told.to_dict()
     assert_array_equal(back.weights(pair, prob), told.weights(pair, prob))
+
+
+def test_a_part_of_no_weights_is_no_weights():
+    weight = np.array([1.0, 2.0, 0.5])
+
+    assert part_of(None, np.array([0, 2])) is None
+    assert_array_equal(part_of(weight, np.array([2, 0, 2])), [0.5, 1.0, 0.5])
+    assert_array_equal(part_of(weight, np.array([False, True, False])), [2.0])
