@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nba import policies
-from nba.contracts import DO_NOTHING, Action, Bools, Candidates, Context, Floats, Ints, Receipt, Term
+from nba.contracts import DO_NOTHING, Action, Bools, Candidates, Context, Floats, Ints, Receipt, Scores, Term
 from nba.decision import Decider, Known
 from nba.errors import ArgumentError
 from nba.policies.value import changed_without, winners
@@ -32,6 +32,8 @@ class Ranked:
     terms : the parts of the priority, by name
     selection_prob : how likely the policy was to choose it
     chosen : whether it was
+    prior_only : whether nothing but priors speaks for its propensity: the pair had no training row, or the
+        HCP objects to profiling; never of do_nothing
     """
 
     action: Action
@@ -40,6 +42,7 @@ class Ranked:
     terms: dict[str, float]
     selection_prob: float
     chosen: bool
+    prior_only: bool
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Ranking:
                 policies.terms_of(chunk.terms, shape=shape, row=0, action=k, do_nothing_value=rest),
                 float(chunk.probs[0, k]),
                 self.actions[k] == receipt.action,
+                bool(chunk.prior_only[0, k]),
             )
             for rank, k in enumerate(_order(chunk)[0, : chunk.eligible.sum()].tolist(), start=1)
         )
@@ -163,6 +167,7 @@ class Ranking:
                         "propensity": np.where(k > 0, chunk.propensity[row, k], np.nan),
                         "selection_prob": chunk.probs[row, k],
                         "chosen": k == chunk.chosen[row],
+                        "prior_only": chunk.prior_only[row, k],
                     }
                 )
             )
@@ -190,13 +195,25 @@ class Ranking:
         )
         context = self.known.context(asked, None)
         worth = self.decider.worth
-        propensity = self.decider.score(self.known, asked).propensity
+        scores = self.decider.score(self.known, asked)
+        propensity = scores.propensity
         terms = worth.quietly(propensity, self.actions, context, at=at)
         rest = worth.rest(context)
         priorities = policies.priority(terms, shape=eligible.shape, do_nothing_value=rest)
         chosen = np.array([place[receipt.action] for receipt in receipts], dtype=np.int64)
         _check_same(receipts, priorities, chosen)
-        return _Valued(asked.hcps, at, propensity, terms, rest, priorities, eligible, probs, chosen, context)
+        prior_only = self._prior_only(asked, scores)
+        return _Valued(
+            asked.hcps, at, propensity, prior_only, terms, rest, priorities, eligible, probs, chosen, context
+        )
+
+    def _prior_only(self, asked: Candidates, scores: Scores) -> Bools:
+        """(n, K) as receipts say it of what was chosen: no row of the pair, or nothing read of the HCP."""
+        profiled = self.known.profiled(asked.hcps, np.full(len(asked.hcps), asked.at, dtype=np.int64))
+        hidden = np.zeros(len(asked.hcps), dtype=np.bool_) if profiled is None else ~profiled
+        touches = np.array([action != DO_NOTHING for action in asked.actions])
+        found: Bools = scores.prior_only[None, :] | (hidden[:, None] & touches[None, :])
+        return found
 
 
 @dataclass(frozen=True)
@@ -206,6 +223,7 @@ class _Valued:
     hcps: np.ndarray[tuple[int, ...], np.dtype[np.object_]]
     at: int
     propensity: Floats
+    prior_only: Bools
     terms: Sequence[Term]
     rest: Floats
     priorities: Floats

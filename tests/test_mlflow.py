@@ -151,6 +151,7 @@ def test_the_pyfunc_decides_for_fifty_hcps_as_the_batch_does(mlflow, saved, requ
     assert decided["selection_prob"].tolist() == [receipt.selection_prob for receipt in receipts]
     assert decided["document_number"].tolist() == [receipt.document_number for receipt in receipts]
     assert decided["propensity"].tolist() == [receipt.propensity for receipt in receipts]
+    assert decided["prior_only"].tolist() == [receipt.prior_only for receipt in receipts]
 
 
 def test_the_pyfunc_decides_for_one_hcp_as_the_model_does(served, model, territory, requests):
@@ -231,6 +232,38 @@ def test_the_example_is_of_nobody_and_is_decided(served, territory):
 
     assert len(decided) == 1
     assert not set(example["hcp_id"]) & set(territory.engagement.hcps["hcp_id"])
+
+
+def test_what_stands_on_priors_alone_says_so_in_the_rows_that_come_out(mlflow, champion, requests):
+    """Who objects to profiling is decided about without anything that was learned of its like."""
+    objection = {
+        "hcp_id": requests[0]["hcp_id"], "purpose": "profiling", "opt_type": "opt_out",
+        "captured_at": "2026-08-01T00:00:00Z",
+    }  # fmt: skip
+    asked = [
+        {**row, "consent": [*row["consent"], {**objection, "hcp_id": row["hcp_id"]}]} for row in requests
+    ]
+    served = mlflow.pyfunc.load_model(champion)
+
+    usual, bare = served.predict(pd.DataFrame(requests)), served.predict(pd.DataFrame(asked))
+
+    acts = bare["channel"] != DO_NOTHING.channel
+    assert bare["prior_only"].tolist() == acts.tolist()
+    assert acts.any()
+    assert not usual["prior_only"].all()
+
+
+def test_the_signature_names_every_column_that_comes_out_and_nothing_that_goes_in(mlflow, champion, requests):
+    about = mlflow.models.get_model_info(champion).signature
+
+    decided = mlflow.pyfunc.load_model(champion).predict(pd.DataFrame(requests[:3]))
+
+    assert about.inputs is None  # MLflow quotes what does not fit, and these are people
+    assert about.outputs.input_names() == list(DECISION_COLUMNS) == list(decided.columns)
+    types = dict(zip(about.outputs.input_names(), about.outputs.input_types(), strict=True))
+    for name, kind in types.items():
+        cells = [cell for cell in decided[name].tolist() if cell is not None]
+        assert all(isinstance(cell, kind.to_python()) for cell in cells)
 
 
 def test_a_champion_is_logged_registered_and_loaded_by_its_alias(champion, territory, plan):

@@ -9,7 +9,7 @@ from hall import UNTIL, variant_of
 
 from nba import policies
 from nba.contracts import DO_NOTHING, Action
-from nba.errors import ArgumentError
+from nba.errors import ArgumentError, NBAWarning
 from nba.tables import Engagement
 
 VALUES = pd.DataFrame(
@@ -80,6 +80,44 @@ def test_every_priority_is_its_terms_multiplied_less_the_costs(greedy_plan):
             seen |= {("context", t["context"]), ("lever", t["lever"])}
     assert {0.05, 0.25} <= seen  # the rest of the worth, with and without the segment's row
     assert {("context", 1.0), ("context", 2.0), ("lever", 0.8), ("lever", 1.0)} <= seen
+
+
+@pytest.fixture(scope="module")
+def launched(territory, plan):
+    """The territory with a content that nobody was ever sent, and an HCP who objects to profiling."""
+    frames = {n: f for n, f in territory.engagement.tables.items() if f is not None}
+    content = frames["content"]
+    new = content.iloc[[0]].assign(content_id="launch", document_number="PM-LAUNCH", family_id=None)
+    hcp = max(plan, key=lambda receipt: len(receipt.eligible)).hcp_id
+    word = {"hcp_id": [hcp], "channel": None, "purpose": "profiling", "opt_type": "opt_out",
+            "captured_at": [pd.Timestamp("2026-05-01", tz="UTC")]}  # fmt: skip
+    changed = {
+        "content": pd.concat([content, new], ignore_index=True),
+        "consent": pd.concat([frames["consent"], pd.DataFrame(word)], ignore_index=True),
+        "interactions": frames["interactions"].drop(columns=["machine", "touch", "engaged"]),
+    }
+    with warnings.catch_warnings(action="ignore", category=NBAWarning):
+        return hcp, Engagement(**(frames | changed), observed_until="2026-10-01")
+
+
+def test_what_stands_on_priors_alone_says_so_in_every_ranked_list(model, launched):
+    objecting, data = launched
+    plan = model.recommend(data, at=UNTIL, seed=7)
+    trained = dict(zip(model.scorer.actions_, model.scorer.n_, strict=True))
+
+    met = set()
+    for receipt in plan:
+        for r in plan.ranked(receipt.hcp_id):
+            bare = receipt.hcp_id == objecting or trained.get(r.action, 0) == 0
+            assert r.prior_only == (r.action != DO_NOTHING and bare)
+            assert r.prior_only == receipt.prior_only or not r.chosen
+            met.add((r.action.content == "launch", receipt.hcp_id == objecting, r.prior_only))
+    assert {(True, False, True), (False, True, True), (False, False, False)} <= met
+    for frame in (plan.top(5), plan.by_channel()):
+        for hcp, rows in list(frame.groupby("hcp_id"))[:10]:
+            said = {(r.action.channel, r.action.content): r.prior_only for r in plan.ranked(hcp)}
+            pairs = zip(rows["channel"], rows["content_id"], strict=True)
+            assert rows["prior_only"].tolist() == [said[pair] for pair in pairs]
 
 
 def test_a_greedy_plan_chooses_the_first_of_every_ranked_list(greedy_plan):

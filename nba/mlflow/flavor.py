@@ -16,7 +16,7 @@ from nba import __version__
 from nba.contracts import Tables
 from nba.errors import ArgumentError, BundleError, NBAError
 from nba.mlflow.catalogue import Catalogue
-from nba.mlflow.served import Served
+from nba.mlflow.served import DECISION_COLUMNS, Served
 from nba.recommender import NextBestAction
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ NEEDS = (
 
 _HERE = "nba.mlflow"
 _MODEL, _CATALOGUE = "model", "catalogue"
+_TYPES = {"propensity": "double", "prior_only": "boolean", "selection_prob": "double", "explored": "boolean"}
 
 
 def save_model(
@@ -61,8 +62,8 @@ def save_model(
     path : a folder that does not exist yet, or is empty
     data : gives the content and channels that travel along; by default the tables the model was fitted on
     input_example : rows that are kept with the model; invent them, see :func:`nba.mlflow.example_input`
-    signature : an MLflow signature; none by default, because MLflow quotes the input, ids and all, in its
-        own errors about signatures, and this flavor checks its input itself
+    signature : an MLflow signature; by default that of the decisions alone. MLflow quotes the input, ids and
+        all, in its own errors about inputs, and this flavor checks its input itself
     pip_requirements : what serving installs; by default nba and what it needs, at the versions in use
     metadata, mlflow_model : as for MLflow's other flavors
 
@@ -83,6 +84,8 @@ def save_model(
         selection = model.training_.get("selection", "")
         told = {"nba_version": __version__, "data": f"data/{FLAVOR}", "selection": selection}
         about.add_flavor(FLAVOR, **told, **digests)
+        if signature is None:
+            about.signature = _decisions()
         mlflow.pyfunc.save_model(
             path=os.fspath(path),
             loader_module=_HERE,
@@ -166,6 +169,17 @@ def _mlflow() -> Any:
     except ImportError:
         raise ArgumentError("MLflow is not installed. Install it with: pip install 'nba[train]'.") from None
     return mlflow
+
+
+def _decisions() -> Any:
+    """The columns of a decision as an MLflow signature; nothing is said of the input."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    typed = [
+        ColSpec(_TYPES.get(name, "string"), name, required=name != "propensity") for name in DECISION_COLUMNS
+    ]
+    return ModelSignature(outputs=Schema(typed))
 
 
 def _write(model: NextBestAction, folder: Path, data: Tables | None) -> dict[str, str]:

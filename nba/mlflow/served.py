@@ -30,6 +30,7 @@ DECISION_COLUMNS = (
     "document_number",
     "version",
     "propensity",
+    "prior_only",
     "selection_prob",
     "explored",
     "decided_at",
@@ -46,7 +47,8 @@ class Served:
     HCP's row as a dict, at least its country), ``history`` (its interactions as a list of dicts) and
     ``consent`` (its consent rows as a list of dicts; without them no channel that needs consent is open).
     An output row says what was decided and, as JSON, why, in sentences that a rep may see. Doing nothing has
-    no propensity: None there.
+    no propensity: None there. ``prior_only`` is true where nothing but priors speaks for the propensity: the
+    pair had no training row, or the HCP objects to profiling.
     """
 
     def __init__(self, model: NextBestAction, catalogue: Catalogue) -> None:
@@ -187,6 +189,7 @@ def _decision_row(receipt: Receipt, *, why: Sequence[str], watch: Sequence[str])
         "document_number": receipt.document_number,
         "version": receipt.version,
         "propensity": receipt.propensity,
+        "prior_only": receipt.prior_only,
         "selection_prob": receipt.selection_prob,
         "explored": receipt.explored,
         "decided_at": iso_text(receipt.decided_at),
