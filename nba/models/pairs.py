@@ -306,8 +306,9 @@ class PairPropensity(Params):
             [self.shared_basis_.source, self.own_basis_.source + self.shared_basis_.n_features]
         )
         values, mean = self.correction_.contributions(design, pairs.weight)
-        for column, feature in enumerate(source):
-            values[:, feature] += coef[:, 1 + column] * z[:, column]
+        if len(source):
+            first = np.flatnonzero(np.diff(source, prepend=-1))  # a feature's curves stand side by side
+            values[:, source[first]] += np.add.reduceat(coef[:, 1:] * z, first, axis=1)
         values *= line[:, 1:2]
         base = line[:, 0] + line[:, 1] * (coef[:, 0] + mean)
         return Contributions(base, values, margin, design.features)
