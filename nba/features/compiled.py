@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from nba.contracts import Action, Design, Floats, Ints
 from nba.errors import TableError
-from nba.features.beside import TableMeasure
-from nba.features.declare import ON_THE_CLOCK, Attribute, Declared, Fit, HistoryMeasure
+from nba.features.declare import HistoryMeasure
 from nba.features.events import Events
-from nba.features.kinds import HAS_PARENT, MACHINE, RESPONDED, Fields, Kinds, Laid, Said
+from nba.features.kinds import HAS_PARENT, MACHINE, RESPONDED, Fields, Laid, Said
+from nba.features.met import Met
 from nba.features.profile import Profiles
-from nba.history.blocks import Table, lay_out
 from nba.history.kernel import sweep_one
 from nba.history.touches import first_successes
-from nba.tables import TABLES, as_moment, rows_from_records
+from nba.tables import as_moment, rows_from_records
 from nba.tables.machine import machine_rows
 
 if TYPE_CHECKING:
@@ -77,10 +76,10 @@ class Compiled:
         self._asked = features.ask(actions, self._content)
         self._pair = np.arange(len(actions), dtype=np.int64)
         self._row = np.zeros(len(actions), dtype=np.int64)
-        self._fields = _fields_of(features.measures)
         self._is_plain = all(isinstance(m, HistoryMeasure) and m.is_raw for m in features.measures)
         self._shapes: dict[tuple[str, ...], _Shape] = {}
-        self._kinds = Kinds(self._laid_out, content=self._content, channels=self._channels)
+        self._met = Met.of(features, self._asked, content=self._content, channels=self._channels)
+        self._fields, self._kinds = self._met.fields, self._met.kinds
 
     def transform(self, hcp_id: str, *, history: Sequence[Record], at: str | dt.datetime) -> Floats:
         """The shared columns as of a moment.
@@ -154,10 +153,6 @@ class Compiled:
         said = {answer: None for answer in map(shape.said, history) if answer not in codes}
         self._kinds.meet(shape.fields, list(said), [None] * len(said))
 
-    def _laid_out(self, events: Events) -> Table:
-        blocks = self._features._all_blocks(events, self._asked)
-        return lay_out([block for some in blocks for block in some], len(events.histories.ts))
-
     # --- reading ------------------------------------------------------------------------------------------
 
     def _read(self, laid: Laid, hcp_id: str, history: Sequence[Record]) -> _Read | None:
@@ -201,24 +196,6 @@ class Compiled:
                 self._kinds.meet(shape.fields, answers, bits[new].tolist())
                 return None
         return _Read(ts, known, kinds) if order is None else _Read(ts[order], known[order], kinds[order])
-
-
-def _fields_of(measures: Sequence[Declared]) -> Fields | None:
-    """Columns of the log that measures look at beside moments and ids; None where that is not enough."""
-    wanted = {"channel", "direction", "outcome", "is_machine"}
-    for measure in measures:
-        if isinstance(measure, (Attribute, Fit)):
-            continue
-        if isinstance(measure, TableMeasure):
-            return None
-        weights = {part.weight for part in measure.parts}
-        keys = {measure.by, *(part.value for part in measure.parts)} - {None}
-        if keys & set(ON_THE_CLOCK) or weights & {"amount", "duration_s"}:
-            return None
-        wanted |= {str(key) for key in keys if key in TABLES["interactions"].by_name}
-        if keys - wanted or keys & set(TABLES["content"].by_name) or "depth_level" in weights:
-            wanted.add("content_id")
-    return tuple(sorted(wanted))
 
 
 def _shape_of(keys: tuple[str, ...], fields: Fields) -> _Shape:

@@ -29,6 +29,7 @@ from nba.features.declare import (
 )
 from nba.features.events import Events
 from nba.features.evidence import RowEvidence
+from nba.features.met import Met
 from nba.features.profile import Profiles, is_profiling, levels
 from nba.features.seen import Seen
 from nba.features.standard import STANDARD, WIDE
@@ -77,6 +78,7 @@ class EngagementFeatures:
     """
 
     _kept: tuple[Columns, Asked] | None = None
+    _met: Met | None = None
     _frame: Any = "pandas"
 
     def __init__(self, measures: Sequence[Declared], *, dtype: str = "float32", n_jobs: int = 1) -> None:
@@ -468,16 +470,31 @@ class EngagementFeatures:
     def _compute(self, rows: _Rows, asked: Asked, row: Ints, pair: Ints) -> tuple[Design, list[list[Floats]]]:
         """The design, and per measure the raw counts its columns were made of."""
         check_there(self._with_columns(), rows.events.beside)
-        blocks = self._all_blocks(rows.events, asked)
+        one = self._swept_one(rows, asked, pair)
+        shared, own = self._swept(rows, asked, row, pair) if one is None else one
+        raw = self._parted(shared, own, Profiles(rows.table, rows.hcps), asked, row, pair, rows=rows)
+        return self._designed(raw, len(rows.hcps), asked, row, pair), raw
+
+    def _swept(self, rows: _Rows, asked: Asked, row: Ints, pair: Ints) -> tuple[Floats, Floats]:
+        """The kernel's shared and own columns."""
         histories = rows.events.histories
         hcp: Ints = histories.find(rows.hcps)
-        histories, hcp, together = narrowed(histories, hcp, [block for some in blocks for block in some])
-        shared, own = sweep(
+        blocks = [block for some in self._all_blocks(rows.events, asked) for block in some]
+        histories, hcp, together = narrowed(histories, hcp, blocks)
+        return sweep(
             histories, together, hcp=hcp, at=rows.at, request_row=row, request_pair=pair,
             dtype=self._kept_in, n_jobs=self.n_jobs,
         )  # fmt: skip
-        raw = self._parted(shared, own, Profiles(rows.table, rows.hcps), asked, row, pair, rows=rows)
-        return self._designed(raw, len(rows.hcps), asked, row, pair), raw
+
+    def _swept_one(self, rows: _Rows, asked: Asked, pair: Ints) -> tuple[Floats, Floats] | None:
+        """The same of one HCP whose events are all there is, by kinds met before; None where it cannot be."""
+        events = rows.events
+        if len(rows.hcps) != 1 or events.histories.hcps.tolist() not in ([], rows.hcps.tolist()):
+            return None
+        met = self._met
+        if met is None or not met.belongs(self, asked, events.channels):
+            met = self._met = Met.of(self, asked, content=events.content, channels=events.channels)
+        return met.swept(events, int(rows.at[0]), pair, dtype=self._kept_in)
 
     def _with_columns(self) -> list[TableMeasure]:
         """Measures of other tables that gave columns in fit."""

@@ -106,10 +106,19 @@ def plain(world: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def long_way(features: Any, data: Any, mine: list[dict[str, Any]], *, hcp: str, at: int) -> Any:
+    """Through the kernel as batches go: another HCP stands beside, so that nothing is taken for known."""
+    stranger = {
+        "interaction_id": "of a stranger", "hcp_id": "~", "ts": dt.datetime.fromtimestamp(at - 1, dt.UTC),
+        "channel": "push", "direction": "outbound", "outcome": "sent",
+    }  # fmt: skip
     events = Events.from_columns(
-        rows_from_records(mine), content=data.columns("content"), channels=data.columns("channels"),
-        hcps=data.columns("hcps"),
+        rows_from_records([*mine, stranger]), content=data.columns("content"),
+        channels=data.columns("channels"), hcps=data.columns("hcps"),
     )  # fmt: skip
+    return of_one(features, data, events, hcp=hcp, at=at)
+
+
+def of_one(features: Any, data: Any, events: Events, *, hcp: str, at: int) -> Any:
     k = len(ACTIONS)
     return features.design(
         events, data.columns("hcps"), hcps=np.array([hcp], dtype=object), at=np.array([at]), actions=ACTIONS,
