@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -325,12 +326,7 @@ class NextBestAction:
         (True, 1)
         """
         self._check_fitted()
-        reference = data if data is not None else self._tables
-        if reference is None:
-            raise ArgumentError(
-                "This model was loaded from a bundle, which holds no tables. Give data=, an Engagement with "
-                "the content and channels in force."
-            )
+        reference = self._reference(data)
         asked = ask(
             hcp_id, history=history, at=at, seed=seed, stream=stream, reference=reference, hcp=hcp,
             consent=consent, request_key=request_key, trigger=trigger,
@@ -338,6 +334,44 @@ class NextBestAction:
         if asked.key is None:
             return self._decided(asked, asked.at, log, reference, used, earlier, seed=seed, stream=stream)
         return self._answered(asked, log, reference, used, earlier, seed=seed, stream=stream)
+
+    def warm_up(self, data: Tables | None = None) -> NextBestAction:
+        """Make ready to decide for one HCP at a time: compile, and meet the kinds of events that there are.
+
+        A service calls it once before its first request. It changes no decision.
+
+        Parameters
+        ----------
+        data : the tables that ``decide`` will be given; by default those the model was fitted on
+
+        Examples
+        --------
+        >>> from nba import SegmentBaseline, simulate
+        >>> data = simulate.territory(seed=1, hcps=30, days=120, contents=20).engagement
+        >>> model = NextBestAction(scorer=SegmentBaseline()).fit(data, until="2026-09-01").warm_up()
+        >>> len(model.decide("hcp_0001", history=[], at="2026-09-02", seed=7))
+        1
+        """
+        self._check_fitted()
+        reference = self._reference(data)
+        everybody = reference.columns("hcps")["hcp_id"]
+        if len(everybody) and table_of(reference, "interactions") is not None:
+            after = int(reference.columns("interactions")["ts"].max(initial=0)) + 1
+            actions = candidates(reference, after, hcps=everybody[:1]).actions
+            self.features.meet(reference, actions=actions[1:])
+            at = datetime.fromtimestamp(after, UTC)
+            plan = self.decide(everybody[0], history=[], at=at, seed=0, data=reference)
+            plan.receipts()[0], plan[everybody[0]].text  # both are written when first read
+        return self
+
+    def _reference(self, data: Tables | None) -> Tables:
+        reference = data if data is not None else self._tables
+        if reference is None:
+            raise ArgumentError(
+                "This model was loaded from a bundle, which holds no tables. Give data=, an Engagement with "
+                "the content and channels in force."
+            )
+        return reference
 
     def _decided(
         self,

@@ -297,6 +297,16 @@ class EngagementFeatures:
         design, raw = self._compute(_Rows(events, hcp_table, hcps, at, hidden), asked, row, pair)
         return Seen(design, self.measures, self.columns_, tuple(map(tuple, raw)), asked, hidden)
 
+    def meet(self, tables: Tables, *, actions: Sequence[Action]) -> EngagementFeatures:
+        """Take up the kinds of events that tables hold, so that one HCP alone brings nothing new.
+
+        It changes no number: what was met before is read from a table instead of being laid out anew.
+        """
+        self._check_fitted()
+        events = self.events(tables)
+        self._met_of(events, self.ask(actions, events.content)).take_up(events)
+        return self
+
     def compiled(self, tables: Tables, *, actions: Sequence[Action] = ()) -> Compiled:
         """Make ready to compute one HCP at a time from plain records, in microseconds.
 
@@ -491,10 +501,14 @@ class EngagementFeatures:
         events = rows.events
         if len(rows.hcps) != 1 or events.histories.hcps.tolist() not in ([], rows.hcps.tolist()):
             return None
+        return self._met_of(events, asked).swept(events, int(rows.at[0]), pair, dtype=self._kept_in)
+
+    def _met_of(self, events: Events, asked: Asked) -> Met:
+        """What was met before of these very actions and channels."""
         met = self._met
         if met is None or not met.belongs(self, asked, events.channels):
             met = self._met = Met.of(self, asked, content=events.content, channels=events.channels)
-        return met.swept(events, int(rows.at[0]), pair, dtype=self._kept_in)
+        return met
 
     def _with_columns(self) -> list[TableMeasure]:
         """Measures of other tables that gave columns in fit."""

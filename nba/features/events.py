@@ -175,6 +175,10 @@ class Events:
             return list(place), np.where(says[code], moved[code], inherited) if len(own) else inherited
         return keys, of_content[content] if len(contents) else np.zeros(n, dtype=np.int64)
 
+    def answers(self) -> Bools:
+        """(n_events,) in the log's own order: the first success that each touch got."""
+        return self._flag("responses")
+
     def _flag(self, of: str) -> Bools:
         if of not in self._flags:
             self._flags[of] = self._read_flag(of)

@@ -13,10 +13,11 @@ from nba.features.asked import Asked
 from nba.features.beside import TableMeasure
 from nba.features.declare import ON_THE_CLOCK, Attribute, Declared, Fit
 from nba.features.events import Events
-from nba.features.kinds import HAS_PARENT, MACHINE, RESPONDED, Fields, Kinds
+from nba.features.kinds import HAS_PARENT, MACHINE, MOST, RESPONDED, Fields, Kinds
 from nba.history.blocks import Table, lay_out
 from nba.history.kernel import sweep_one
 from nba.tables import TABLES
+from nba.tables.arrays import coded
 
 if TYPE_CHECKING:
     from nba.features.engine import EngagementFeatures
@@ -57,6 +58,22 @@ class Met:
     def belongs(self, features: EngagementFeatures, asked: Asked, channels: Columns) -> bool:
         """Whether its kinds are laid out for these very columns, actions and channels."""
         return self.columns is features.columns_ and self.asked is asked and self.channels is channels
+
+    def take_up(self, events: Events) -> None:
+        """Meet the kinds of many HCPs' events beforehand, the most frequent ones first."""
+        log, n = events.interactions, len(events.histories.ts)
+        if self.fields is None or not n:
+            return
+        bits = HAS_PARENT * (log["parent_id"] != "") + MACHINE * log["machine"]
+        bits = bits + RESPONDED * events.answers()
+        kind = bits.astype(np.int64)
+        for name in self.fields:
+            code = coded(log, name)[1] if log[name].dtype == object else log[name].astype(np.int64)
+            kind = np.unique(kind * (code.max() + 1) + code, return_inverse=True)[1]
+        _, first, count = np.unique(kind, return_index=True, return_counts=True)
+        rows = first[np.lexsort((first, -count))][: MOST // 4]
+        columns = [log[name][rows].tolist() for name in self.fields]
+        self.kinds.meet(self.fields, list(zip(*columns, strict=True)), bits[rows].tolist())
 
     def swept(self, events: Events, at: int, pair: Ints, *, dtype: str) -> tuple[Floats, Floats] | None:
         """The kernel's shared and own columns of one HCP; None where a kind is new, and met by that.
