@@ -130,7 +130,7 @@ def one_decision(seed: int, times: int) -> dict[str, float]:
     """Milliseconds of one full decision in a service (receipt written, reasons worded), and of its commit."""
     territory = simulate.territory(seed=seed, hcps=150, days=240, contents=20)
     data = territory.engagement
-    model = nba.NextBestAction().fit(data, until=UNTIL)
+    model = nba.NextBestAction().fit(data, until=UNTIL).warm_up(data)
     frame = data.interactions.drop(columns=["machine", "touch", "engaged"])
     ids = sorted(data.hcps["hcp_id"])[:times]
     records = {hcp: _plain(part) for hcp, part in frame.groupby("hcp_id") if hcp in set(ids)}
