@@ -90,7 +90,8 @@ class Snapshot:
 
     @classmethod
     def read(cls, model: Path, data: Path) -> Snapshot:
-        return cls(nba.load(model), nba.Engagement.from_folder(data))
+        tables = nba.Engagement.from_folder(data)
+        return cls(nba.load(model).warm_up(tables), tables)
 
 
 class Service:

@@ -344,6 +344,10 @@ class NextBestAction:
         ----------
         data : the tables that ``decide`` will be given; by default those the model was fitted on
 
+        Raises
+        ------
+        ArgumentError : the model came from a bundle and no tables are given
+
         Examples
         --------
         >>> from nba import SegmentBaseline, simulate
@@ -360,7 +364,7 @@ class NextBestAction:
             actions = candidates(reference, after, hcps=everybody[:1]).actions
             self.features.meet(reference, actions=actions[1:])
             at = datetime.fromtimestamp(after, UTC)
-            plan = self.decide(everybody[0], history=[], at=at, seed=0, data=reference)
+            plan = self.decide(everybody[0], history=[], at=at, seed=0, data=reference, earlier=())
             plan.receipts()[0], plan[everybody[0]].text  # both are written when first read
         return self
 

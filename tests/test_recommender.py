@@ -2,6 +2,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from nba import guardrails, policies
 from nba.contracts import DO_NOTHING, Outcome, Outcomes
 from nba.decision import Known
 from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, OutcomeError, SelectionError
+from nba.features import EngagementFeatures
 from nba.tables import Engagement, as_moment
 
 
@@ -84,6 +86,28 @@ def test_one_hcp_from_plain_records_is_decided_as_in_the_batch(model, plan, terr
         ).receipt(receipt.hcp_id)
 
         assert replace(alone, batch_id="") == replace(receipt, batch_id="")
+
+
+@pytest.mark.parametrize("capped", [False, True], ids=["", "exploring capped"])
+def test_a_warmed_up_model_decides_the_same_and_lays_out_nothing_anew(territory, tmp_path, capped):
+    data, who = territory.engagement, "hcp_0003"
+    records = records_of(data, who)
+    cap = {"explore_cap": policies.ExploreCap(1)} if capped else {}
+    make_model(scorer=nba.SegmentBaseline(), **cap).fit(data, until=UNTIL).save(tmp_path / "bundle")
+    cold, warm = nba.load(tmp_path / "bundle"), nba.load(tmp_path / "bundle").warm_up(data)
+
+    with patch.object(EngagementFeatures, "_swept", side_effect=AssertionError("laid out anew")):
+        plan = warm.decide(who, history=records, at=UNTIL, seed=7, data=data, earlier=[])
+
+    expected = cold.decide(who, history=records, at=UNTIL, seed=7, data=data, earlier=[])
+    assert plan.to_bytes() == expected.to_bytes()
+    assert plan[who].text == expected[who].text
+
+
+def test_a_model_from_a_bundle_is_warmed_up_with_tables_only(model, tmp_path):
+    model.save(tmp_path / "bundle")
+    with pytest.raises(ArgumentError, match="holds no tables"):
+        nba.load(tmp_path / "bundle").warm_up()
 
 
 def test_the_same_seed_gives_the_same_plan_bytes_whatever_the_row_order_and_chunks(plan, territory):
