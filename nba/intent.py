@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from nba import artifact, models
-from nba.contracts import DAY, Action, Bools, Design, Facet, Floats, Ints, Strings, Tables
+from nba.contracts import DAY, Action, Bools, Design, Facet, Floats, Ints, Labels, Strings, Tables
 from nba.decision import Known
-from nba.errors import ArgumentError, BundleError, NotFittedError
+from nba.errors import ArgumentError, BundleError, NotFittedError, SelectionError
 from nba.features import (
     Asked,
     EngagementFeatures,
@@ -24,11 +24,14 @@ from nba.features import (
     outcome_to_json,
 )
 from nba.features.standard import STANDARD
+from nba.models.exclusive import held_to_one
 from nba.tables import Engagement, as_moment
 
 if TYPE_CHECKING:
     import pandas as pd
 
+EVERYBODY = "everybody"
+"""What an intent says of the choice of its training rows where nobody chose: all HCPs were asked."""
 _KIND = "nba.Intent"
 _SCORERS: dict[str, Any] = {
     kind.__name__: kind for kind in (models.PairPropensity, models.LightGBMPerPair, models.SegmentBaseline)
@@ -45,6 +48,8 @@ class Intents:
     asof : int seconds UTC; nothing that happened or became known at or after it was read
     horizon_days : how far ahead they look
     calibrated : whether a later slice of the training rows calibrated the probabilities
+    selection : how training rows came to be chosen: "everybody" was asked; or somebody chose them, which is
+        "observational", "partly logged" or "logged"
     visibility : "restricted" where they are about prescriptions: never for reps
     hcps : (n,) sorted; keys : (K,) what may happen
     margin, spread : (n, K) log-odds and their standard deviation; NaN where it is not asked: engaged with it
@@ -55,6 +60,7 @@ class Intents:
     asof: int
     horizon_days: float
     calibrated: bool
+    selection: str
     visibility: Literal["rep", "restricted"]
     hcps: Strings
     keys: tuple[str, ...]
@@ -107,6 +113,7 @@ class Intents:
     def __str__(self) -> str:
         asof = np.datetime64(self.asof, "s")
         how = "calibrated" if self.calibrated else "not calibrated"
+        how += "" if self.selection == EVERYBODY else f", {self.selection}"
         return (
             f"{len(self):,} HCPs x {len(self.keys)} as of {asof}Z, within {self.horizon_days:g} days, {how}"
         )
@@ -123,13 +130,23 @@ class Intent:
     outcome : ``NextEngagement`` (channel or topic), ``FirstEngagement`` (with an indication), ``Attendance``
         (of who is invited) or ``Switch`` (from one product to another)
     features : declared features; the standard set by default, with shares of prescriptions for a ``Switch``
-    scorer : one model a channel, topic, indication or event; pooled by default
+    scorer : one model a channel, topic, indication or event; pooled by default. With ``selection_clip`` it
+        weights invitations by their logged selection probabilities; of other outcomes everybody is asked, and
+        there is no choice to undo
 
     Attributes
     ----------
     features, scorer : as given; fitted once ``fit`` was called
     fitted_until_ : int seconds; no label read past it
-    training_ : rows and positives
+    training_ : rows and positives; with_selection_prob, how many rows have one; and selection, as in
+        :class:`Intents`
+
+    Raises
+    ------
+    ArgumentError
+        If the outcome is none that can be asked at any moment.
+    SelectionError
+        If the scorer has a ``selection_clip``, and nobody chose the outcome's rows.
 
     Examples
     --------
@@ -153,6 +170,11 @@ class Intent:
         self.outcome = outcome
         self.features = features if features is not None else _features_for(outcome)
         self.scorer = scorer if scorer is not None else models.PairPropensity()
+        if getattr(self.scorer, "selection_clip", None) is not None and not outcome.is_chosen:
+            raise SelectionError(
+                f"The scorer has a selection_clip, but {type(outcome).__name__} asks every HCP at every "
+                "moment: nobody chose its rows, and no choice can be undone. Leave selection_clip out."
+            )
 
     def fit(self, data: Engagement, *, until: Any = None) -> Intent:
         """Learn from labels whose window closed by ``until``, by default ``data.observed_until``.
@@ -161,6 +183,8 @@ class Intent:
         ------
         ArgumentError
             If no window closed by then, or the tables do not allow the outcome at all.
+        SelectionError
+            If the scorer has a ``selection_clip``, and no row has a logged selection probability.
         """
         end = data.observed_until if until is None else min(as_moment(until), data.observed_until)
         labels = self.outcome.labels(data, until=end)
@@ -175,9 +199,17 @@ class Intent:
             known, hcps=labels.hcps, at=labels.at, actions=labels.actions, row=labels.row, pair=labels.pair
         )
         window = self.outcome.horizon_seconds(data.columns("channels"))
-        self.scorer.fit(design, labels.y, at=labels.at[labels.row], gap_seconds=window)
+        # Plain models weigh all rows alike; where everybody is asked there is nothing to tell.
+        pooled = isinstance(self.scorer, models.PairPropensity) and self.outcome.is_chosen
+        told = {"selection_prob": labels.selection_prob} if pooled else {}
+        self.scorer.fit(design, labels.y, at=labels.at[labels.row], gap_seconds=window, **told)
         self.fitted_until_, self.horizon_days_ = end, window / DAY
-        self.training_ = {"rows": len(labels), "positives": int(labels.y.sum())}
+        self.training_: dict[str, Any] = {
+            "rows": len(labels),
+            "positives": int(labels.y.sum()),
+            "with_selection_prob": int(np.isfinite(labels.selection_prob).sum()),
+            "selection": self._selection(labels),
+        }
         return self
 
     def predict(
@@ -205,6 +237,7 @@ class Intent:
             asof=moment,
             horizon_days=self.horizon_days_,
             calibrated=bool(getattr(getattr(self.scorer, "calibration_", None), "groups", ())),
+            selection=self.training_["selection"],
             visibility=self.outcome.visibility,
             hcps=who,
             keys=tuple(self.outcome.called(action) for action in actions),
@@ -266,7 +299,12 @@ class Intent:
             moments = np.full(len(who), at, dtype=np.int64)
             design = self._design(known, hcps=who, at=moments, actions=actions, row=row, pair=pair)
             margin[row, pair], spread[row, pair] = self.scorer.score(design)
-        return margin, spread
+        return held_to_one(margin) if self.outcome.is_exclusive else margin, spread
+
+    def _selection(self, labels: Labels) -> str:
+        if not self.outcome.is_chosen:
+            return EVERYBODY
+        return models.Selection.of(labels.pair, labels.selection_prob, n_pairs=0).kind
 
     def _support(self, known: Known, actions: Sequence[Action]) -> tuple[Floats, Bools]:
         none, nobody = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=object)

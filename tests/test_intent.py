@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import nba
-from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError
+from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, SelectionError
 from nba.evaluation import calibration_line, log_losses
 from nba.features import (
     Attribute,
@@ -123,11 +125,55 @@ def test_the_next_channel_is_forecast_as_it_was_planted(channels: Any, next_chan
             mine = found.propensity[specialty == name, k]
             assert mine.mean() == pytest.approx(within * likes[key], abs=0.05)
             assert np.abs(mine - within * likes[key]).mean() < 0.07
-    assert (found.propensity.sum(axis=1) < 1.05).all()
+    assert (found.propensity.sum(axis=1) <= 1 + 1e-12).all()
     assert found.calibrated
+    assert found.selection == next_channel.training_["selection"] == "everybody"
     assert found.horizon_days == 14
     assert found.asof == int(AT.timestamp())
     assert "within 14 days, calibrated" in str(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Apart(nba.NextEngagement):
+    """The same outcome, its keys forecast apart."""
+
+    is_exclusive = False
+
+
+def test_forecasts_of_what_excludes_each_other_add_up_to_one_at_most_and_hold_in_the_large() -> None:
+    """Where nearly everybody engages in time, forecasts made apart promise more than can be."""
+    rng = np.random.default_rng(11)
+    hcps, log = people(150), []
+    pace = np.exp(rng.normal(np.log(0.15), 0.8, len(hcps)))
+    for row, mine in zip(hcps.itertuples(), pace, strict=True):
+        likes = LIKES[row.specialty]
+        for day in np.flatnonzero(rng.random(DAYS) < mine):
+            ts = START + int(day) * DAY + pd.Timedelta(seconds=int(rng.integers(86_400)))
+            channel = str(rng.choice(list(likes), p=list(likes.values())))
+            log.append(event(len(log), row.hcp_id, ts, channel=channel))
+    data = engagement(log, hcps)
+    intent = nba.Intent(nba.NextEngagement(), features=EngagementFeatures(FEATURES[:4])).fit(data)
+    apart = copy.copy(intent)
+    apart.outcome = Apart()
+
+    held, loose = intent.predict(data, at=AT), apart.predict(data, at=AT)
+
+    within = 1 - (1 - np.minimum(pace, 1)) ** 14
+    likes = np.array([[LIKES[name][key] for key in held.keys] for name in hcps["specialty"]])
+    truth = within[:, None] * likes
+    over = loose.propensity.sum(axis=1) > 1
+    assert 0.1 < over.mean() < 0.9
+    assert held.propensity.sum(axis=1).max() <= 1 + 1e-12
+    assert_array_equal(held.margin[~over], loose.margin[~over])
+    assert_array_equal(held.spread, loose.spread)
+    assert held.calibrated
+    assert_allclose(held.propensity.mean(axis=0), truth.mean(axis=0), atol=0.03)
+    loss = [expected_losses(found.propensity[over], truth[over]) for found in (held, loose)]
+    assert (loss[0] <= loss[1] + 1e-12).all()
+
+
+def expected_losses(p: Any, truth: Any) -> Any:
+    return -(truth * np.log(p) + (1 - truth) * np.log1p(-p)).sum(axis=1)
 
 
 def test_facets_come_the_likeliest_first_with_intervals(channels: Any, next_channel: Any) -> None:
@@ -250,6 +296,59 @@ def test_attending_is_forecast_for_who_is_invited() -> None:
     specialty = hcps["specialty"].to_numpy()
     assert found.propensity[specialty == "oncology"].mean() == pytest.approx(0.6, abs=0.06)
     assert found.propensity[specialty == "cardiology"].mean() == pytest.approx(0.1, abs=0.06)
+
+
+def invited(*, logged: bool, seed: int = 9) -> Any:
+    """HCPs who attend by what no column says, and are invited by just that."""
+    rng = np.random.default_rng(seed)
+    hcps, log = people(400), []
+    keen = rng.random(len(hcps)) < 0.5
+    for row, is_keen in zip(hcps.itertuples(), keen, strict=True):
+        chance = 0.8 if is_keen else 0.1
+        for day in np.arange(10, 200, 10)[rng.random(19) < chance]:
+            ts = START + int(day) * DAY
+            log.append(event(len(log), row.hcp_id, ts, channel="webinar", outcome="sent", content_id="c0",
+                             direction="outbound", selection_prob=chance if logged else None))  # fmt: skip
+            if rng.random() < (0.6 if is_keen else 0.1):
+                log.append(event(len(log), row.hcp_id, ts + DAY, channel="webinar", outcome="attended",
+                                 content_id="c0", parent_id=f"e{len(log) - 1}"))  # fmt: skip
+    return engagement(log, hcps), float(np.where(keen, 0.6, 0.1).mean())
+
+
+def test_invitations_weigh_by_their_logged_chances_where_that_is_asked_for() -> None:
+    data, truth = invited(logged=True)
+    rule, columns = nba.Attendance(within_days=5), EngagementFeatures(FEATURES[:1])
+
+    plain = nba.Intent(rule, features=columns).fit(data)
+    weighted = nba.Intent(rule, features=columns, scorer=nba.PairPropensity(selection_clip=20)).fit(data)
+
+    usual, fair = (intent.predict(data, at=AT) for intent in (plain, weighted))
+    assert usual.propensity.mean() > truth + 0.12  # the keen were invited
+    assert fair.propensity.mean() == pytest.approx(truth, abs=0.05)
+    assert usual.selection == fair.selection == weighted.training_["selection"] == "logged"
+    assert weighted.training_["with_selection_prob"] == weighted.training_["rows"]
+    assert weighted.scorer.selection_.effective < 0.8 * weighted.training_["rows"]
+    assert str(fair).endswith("calibrated, logged")
+
+
+def test_invitations_that_nobody_logged_are_observational_and_cannot_be_weighted() -> None:
+    data, _ = invited(logged=False)
+    rule, columns = nba.Attendance(within_days=5), EngagementFeatures(FEATURES[:1])
+
+    found = nba.Intent(rule, features=columns, scorer=nba.SegmentBaseline()).fit(data).predict(data, at=AT)
+
+    assert found.selection == "observational"
+    assert str(found).endswith("observational")
+    with pytest.raises(SelectionError, match="no row has a selection probability"):
+        nba.Intent(rule, features=columns, scorer=nba.PairPropensity(selection_clip=20)).fit(data)
+
+
+@pytest.mark.parametrize(
+    "rule", [nba.NextEngagement(), nba.FirstEngagement(), nba.Switch(from_product="a", to_product="b")]
+)
+def test_where_everybody_is_asked_there_is_no_choice_to_undo(rule: Any) -> None:
+    with pytest.raises(SelectionError, match="nobody chose its rows"):
+        nba.Intent(rule, scorer=nba.PairPropensity(selection_clip=20))
 
 
 def test_switching_is_forecast_from_prescriptions_for_those_of_whom_it_may_be() -> None:

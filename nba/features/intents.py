@@ -55,6 +55,16 @@ class IntentRule(Protocol):
         """Who may be told of it."""
         ...
 
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether at most one of what is asked can come true of an HCP at a moment."""
+        ...
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether its rows are HCPs whom somebody chose; else everybody is asked."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Ahead:
@@ -72,6 +82,8 @@ class _Ahead:
     panels: int = 12
 
     allowed: ClassVar[tuple[str, ...]] = ("channel", *KEYS)
+    is_exclusive: ClassVar[bool] = False
+    is_chosen: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_within_days(self.within_days)
@@ -137,12 +149,15 @@ class NextEngagement(_Ahead):
     """Which channel or topic the next engagement is in, if it comes within a number of days.
 
     Of each moment at most one is true: the key of the first engagement from the moment on that has one.
+    What is forecast adds up to at most one, therefore; the rest is that none comes in time.
 
     Examples
     --------
     >>> NextEngagement(by="topic").within_days
     14.0
     """
+
+    is_exclusive: ClassVar[bool] = True
 
     def labels(self, engagement: Engagement, *, until: int) -> Labels:
         """The panel HCP x moment x key over moments whose window closed by ``until``."""
@@ -214,7 +229,8 @@ class FirstEngagement(_Ahead):
 class Attendance:
     """Whether who is invited attends within a number of days: invitations are the touches of event channels.
 
-    Event channels are those whose success is to attend, by the channels table.
+    Event channels are those whose success is to attend, by the channels table. Who was invited was chosen: a
+    scorer with ``selection_clip`` weights invitations by their logged selection probabilities.
 
     Examples
     --------
@@ -223,6 +239,9 @@ class Attendance:
     """
 
     within_days: float = 60.0
+
+    is_exclusive: ClassVar[bool] = False
+    is_chosen: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_within_days(self.within_days)
@@ -309,6 +328,9 @@ class Switch:
     of: Figure = "nbrx"
     market: tuple[str, ...] = ()
     panels: int = 12
+
+    is_exclusive: ClassVar[bool] = False
+    is_chosen: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_within_days(self.within_days)
