@@ -247,6 +247,19 @@ def _cell(values: NDArray[Any], row: int, action: int) -> Any:
     return cell.item() if isinstance(cell, np.generic) else cell
 
 
+def probability(margin: Floats) -> Floats:
+    """Log-odds as probabilities in [0, 1], of the same shape.
+
+    Examples
+    --------
+    >>> probability(np.array([-np.inf, 0.0, 1_000.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    with np.errstate(over="ignore"):  # what is beyond all doubt is exactly 0
+        share: Floats = 1.0 / (1.0 + np.exp(-margin))
+    return share
+
+
 @dataclass(frozen=True)
 class Scores:
     """How likely each HCP responds to each action, and how well that is known.
@@ -270,9 +283,7 @@ class Scores:
     @property
     def propensity(self) -> Floats:
         """(n, K) probabilities in [0, 1]."""
-        with np.errstate(over="ignore"):
-            result: Floats = 1.0 / (1.0 + np.exp(-self.margin))
-        return result
+        return probability(self.margin)
 
 
 @dataclass(frozen=True)

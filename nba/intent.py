@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from nba import artifact, models
-from nba.contracts import DAY, Action, Bools, Design, Facet, Floats, Ints, Labels, Strings, Tables
+from nba.contracts import (
+    DAY,
+    Action,
+    Bools,
+    Design,
+    Facet,
+    Floats,
+    Ints,
+    Labels,
+    Strings,
+    Tables,
+    probability,
+)
 from nba.decision import Known
 from nba.errors import ArgumentError, BundleError, NotFittedError, SelectionError
 from nba.features import (
@@ -72,7 +84,7 @@ class Intents:
     @property
     def propensity(self) -> Floats:
         """(n, K) probabilities; NaN where it is not asked."""
-        return _sigmoid(self.margin)
+        return probability(self.margin)
 
     def to_frame(self) -> pd.DataFrame:
         """One row an HCP, one column a key; ``attrs`` has asof, horizon_days and calibrated."""
@@ -101,10 +113,10 @@ class Intents:
         margin, spread, n = float(self.margin[row, k]), float(self.spread[row, k]), float(self.n[k])
         if np.isnan(margin):
             return Facet(self.keys[k], None, n=n, status="not_available")
-        low, high = _sigmoid(np.array([margin - _Z90 * spread, margin + _Z90 * spread])).tolist()
+        low, high = probability(np.array([margin - _Z90 * spread, margin + _Z90 * spread])).tolist()
         status: Literal["prior_only", "ok"] = "prior_only" if self.prior_only[k] else "ok"
         return Facet(
-            self.keys[k], float(_sigmoid(np.array([margin]))[0]), n=n, interval=(low, high), status=status
+            self.keys[k], float(probability(np.array([margin]))[0]), n=n, interval=(low, high), status=status
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -346,12 +358,6 @@ def _as_intent(outcome: Any) -> IntentRule:
         raise BundleError(f"The bundle's outcome is a {type(outcome).__name__}, which is no intent.")
     rule: IntentRule = outcome
     return rule
-
-
-def _sigmoid(margin: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        found: Floats = 1.0 / (1.0 + np.exp(-margin))
-    return found
 
 
 __all__ = ["Intent", "Intents"]

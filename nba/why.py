@@ -21,6 +21,7 @@ from nba.contracts import (
     Floats,
     Receipt,
     Term,
+    probability,
 )
 from nba.decision import Decider, Known
 from nba.errors import ArgumentError
@@ -146,9 +147,7 @@ class Why:
         )
         margin = np.full(asked.allowed.shape, -np.inf)
         margin[0, pair + 1] = self.decider.scorer.score(design)[0]
-        with np.errstate(over="ignore"):
-            propensity: Floats = 1.0 / (1.0 + np.exp(-margin))
-        return propensity
+        return probability(margin)
 
     def _priorities(self, asked: Candidates) -> tuple[Sequence[Term], Floats]:
         worth = self.decider.worth

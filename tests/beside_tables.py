@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from nba.contracts import Action
+from nba.features import (
+    PeerEngagement,
+    PeerRank,
+    Peers,
+    Prescriptions,
+    PrescriptionShare,
+    PrescriptionTrend,
+    SignalAge,
+    Signals,
+)
 
 DAY = 86_400
 START = 1_767_225_600  # 2026-01-01
@@ -90,3 +104,76 @@ def network(seed: int, *, hcps: int = 6, n: int = 14) -> pd.DataFrame:
             "valid_from": moments(START + rng.integers(-20, 50, n) * DAY),
         }
     )
+
+
+# --- a family of measures a table -------------------------------------------------------------------------
+
+PUSHED = (Action("push", "c0"), Action("push", "c1"), Action("push", "c4"))
+PRODUCT_OF = {"c0": "alpha", "c1": "beta", "c2": "alpha", "c3": "delta", "c4": ""}
+
+
+@dataclass(frozen=True)
+class Family:
+    """The measures of one table, a territory that has it, and a moment at which much is in force."""
+
+    measures: tuple[Any, ...]
+    engagement: Callable[[Any, int], Any]
+    at: str
+
+
+def _prescribing(world: Any, seed: int) -> Any:
+    table = pd.concat([prescriptions(seed), prescriptions(seed + 1, hcps=3, level="brick")])
+    content = world.content().assign(product_id=[PRODUCT_OF[f"c{i}"] or None for i in range(5)])
+    people = world.hcps().assign(brick_id=["b0", "b1", None, "b7", "b0", "b1"])
+    return world.engagement(world.random_records(seed), content=content, hcps=people, prescriptions=table)
+
+
+def _signalled(world: Any, seed: int) -> Any:
+    people = world.hcps().assign(
+        brick_id=["b0", "b1", None, "b7", "b0", "b1"], hco_id=["o0", "o1", "o0", None, "o9", "o1"]
+    )
+    return world.engagement(world.random_records(seed), hcps=people, signals=signals(seed))
+
+
+def _tied(world: Any, seed: int) -> Any:
+    return world.engagement(world.random_records(seed), network=network(seed))
+
+
+PRESCRIPTIONS = Family(
+    (
+        Prescriptions(),
+        Prescriptions(of="nrx", by="product_id", periods=2),
+        PrescriptionTrend(periods=2),
+        PrescriptionTrend(of="nrx", by="product_id", own=True, periods=2),
+        PrescriptionShare(periods=4),
+        PrescriptionShare(own=True),
+        Prescriptions(level="brick", own=True, by="product_id"),
+    ),
+    _prescribing,
+    at="2026-02-10",
+)
+SIGNALS = Family(
+    (
+        Signals(),
+        Signals(by="type", window_days=30),
+        Signals(of="guideline", by="topic"),
+        Signals(strength=True),
+        Signals(by="topic", own=True),
+        Signals(of="congress", by="topic", own=True, window_days=20),
+        SignalAge(),
+        SignalAge(of="guideline", by="topic", own=True),
+    ),
+    _signalled,
+    at="2026-01-20",
+)
+NETWORK = Family(
+    (
+        Peers(),
+        PeerEngagement(window_days=30),
+        PeerEngagement(of="touches", window_days=None),
+        PeerRank(refresh_days=7),
+    ),
+    _tied,
+    at="2026-02-10",
+)
+FAMILIES = {"prescriptions": PRESCRIPTIONS, "signals": SIGNALS, "network": NETWORK}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba.contracts import Contributions, Floats, Reason
+from nba.contracts import Contributions, Floats, Reason, probability
 from nba.errors import ArgumentError
 from nba.explain.reasons import OTHER_FACTORS, Audience, Visibility, check_audience, group_of
 
@@ -124,7 +124,7 @@ def mean_slope(start: Floats, end: Floats) -> Floats:
         # close together, the difference of two sigmoids would lose digits
         ratio = np.where(half == 0.0, 1.0, np.sinh(small) / small)
         close = ratio / (4.0 * np.cosh(start / 2.0) * np.cosh(end / 2.0))
-        apart = (_sigmoid(end) - _sigmoid(start)) / (2.0 * wide)
+        apart = (probability(end) - probability(start)) / (2.0 * wide)
     slope: Floats = np.where(near, close, apart)
     return slope
 
@@ -178,7 +178,7 @@ def explained_points(reasons: Sequence[Reason], *, propensity: float) -> Points 
     base = np.array([margin - math.fsum(sums.values())])
     shares = points_of(np.array([list(sums.values())]).reshape(1, -1), base)[0] * 100.0
     parts = sorted(zip(sums, shares.tolist(), strict=True), key=lambda part: (-abs(part[1]), part[0]))
-    return Points(float(_sigmoid(base)[0]) * 100.0, propensity * 100.0, tuple(parts))
+    return Points(float(probability(base)[0]) * 100.0, propensity * 100.0, tuple(parts))
 
 
 def largest_remainders(values: Sequence[float], *, total: int) -> list[int]:
@@ -210,12 +210,6 @@ def largest_remainders(values: Sequence[float], *, total: int) -> list[int]:
     for place in sorted(can, key=lambda place: (down[place] - values[place], place))[:missing]:
         down[place] += 1
     return down
-
-
-def _sigmoid(log_odds: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        share: Floats = 1.0 / (1.0 + np.exp(-log_odds))
-    return share
 
 
 __all__ = [

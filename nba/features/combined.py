@@ -53,6 +53,25 @@ class Windowed(Combined):
         return span_of(self.window_days)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Over(Windowed):
+    """What measures share that look at the values of a second column.
+
+    Parameters
+    ----------
+    over : the column; anything that ``by`` takes
+    """
+
+    over: str = "content"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_over(self, self.over)
+
+    def _tail(self) -> str:
+        return f", over {self.over}{super()._tail()}"
+
+
 def need_by(measure: HistoryMeasure) -> None:
     """Refuse a measure that compares keys and has none."""
     if measure.by is None:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.contracts import Action, Design, Floats, Ints
-from nba.errors import TableError
 from nba.features.declare import HistoryMeasure
 from nba.features.events import Events
 from nba.features.kinds import HAS_PARENT, MACHINE, RESPONDED, Fields, Laid, Said
@@ -19,7 +18,7 @@ from nba.features.met import Met
 from nba.features.profile import Profiles
 from nba.history.kernel import sweep_one
 from nba.history.touches import first_successes
-from nba.tables import as_moment, rows_from_records
+from nba.tables import as_moment, history_of
 from nba.tables.machine import machine_rows
 
 if TYPE_CHECKING:
@@ -120,15 +119,8 @@ class Compiled:
         return features._designed(raw, 1, self._asked, self._row, self._pair)
 
     def _the_long_way(self, hcp_id: str, history: Sequence[Record], at: int) -> Design:
-        interactions = rows_from_records(list(history))
-        strangers = int((interactions["hcp_id"] != hcp_id).sum())
-        if strangers:
-            raise TableError(
-                f"{strangers} of {len(interactions['ts'])} records are about another HCP. "
-                "Give the history of the HCP who is asked about, and of nobody else."
-            )
         events = Events.from_columns(
-            interactions, content=self._content, channels=self._channels, hcps=self._hcps,
+            history_of(hcp_id, history), content=self._content, channels=self._channels, hcps=self._hcps,
             beside=self._beside, peers=self._peers,
         )  # fmt: skip
         found = self._features.design(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol, cast
 
 import numpy as np
 
-from nba.contracts import DAY, Action, Bools, Columns, Floats, Ints, Labels, Strings, Tables
+from nba.contracts import DAY, FOREVER, Action, Bools, Columns, Floats, Ints, Labels, Strings, Tables
 from nba.errors import ArgumentError
 from nba.features.events import content_tags
 from nba.features.labels import ANY, Response, check_within_days, outcome_rule
@@ -219,7 +219,7 @@ class FirstEngagement(_Ahead):
         """(n, K) when each HCP first engaged with each key, by what was known before ``at``; else never."""
         log, rows, key = self._events(tables, at, actions)
         who = places(hcps, log["hcp_id"][rows])
-        begun = np.full((len(hcps), len(actions)), 2**62, dtype=np.int64)
+        begun = np.full((len(hcps), len(actions)), FOREVER, dtype=np.int64)
         np.minimum.at(begun, (who[who >= 0], key[who >= 0]), log["ts"][rows][who >= 0])
         return begun
 
@@ -371,7 +371,7 @@ class Switch:
         told = (place >= 0) & ~np.append(people["pdrp_opt_out"], True)[place]
         unit = places(sheet.units, hcps)
         first = np.minimum.reduceat(sheet.known, sheet.start[:-1]) if len(sheet.units) else sheet.known
-        seen = (unit >= 0) & (np.append(first, 2**62)[unit] < at)
+        seen = (unit >= 0) & (np.append(first, FOREVER)[unit] < at)
         found: Bools = (told & seen)[:, None]
         return found
 

@@ -12,9 +12,9 @@ from nba.contracts import DAY, Floats
 from nba.errors import ArgumentError
 from nba.features.combined import (
     Combined,
+    Over,
     Windowed,
     beta_priors,
-    check_over,
     each_column,
     packed,
     side_by_side,
@@ -123,7 +123,7 @@ class Slope(Combined):
 
 @declared
 @dataclass(frozen=True, kw_only=True)
-class Velocity(Windowed):
+class Velocity(Over):
     """How fast the HCP moves between content types: switches per 30 days, shrunk.
 
     30 * (K + a) / (T + b): see :func:`nba.history.measures.engagement_velocity`.
@@ -137,10 +137,6 @@ class Velocity(Windowed):
     over: str = "content_type"
     unit: ClassVar[str] = "number"
     prior = GammaPrior
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_over(self, self.over)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -159,9 +155,6 @@ class Velocity(Windowed):
             lambda k, prior: measures.engagement_velocity(parts[0][:, k], parts[1][:, k], prior),
             rows=len(parts[0]),
         )
-
-    def _tail(self) -> str:
-        return f", over {self.over}{super()._tail()}"
 
 
 @declared

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import NEVER, Bools, Columns, Facet, Floats, Ints, Strings
+from nba.contracts import FOREVER, NEVER, Bools, Columns, Facet, Floats, Ints, Strings
 from nba.errors import ArgumentError, NBAWarning
 from nba.features.beside import Sight, TableMeasure
 from nba.features.declare import declared
@@ -61,7 +61,7 @@ class Sheet:
         ids, first = np.unique(unit[order].astype(str), return_index=True)
         period, known = columns["period"][order], columns["available_at"][order]
         periods, place = np.unique(period, return_inverse=True)
-        published = np.full(len(periods), 2**62, dtype=np.int64)
+        published = np.full(len(periods), FOREVER, dtype=np.int64)
         np.minimum.at(published, place, known)
         return cls(
             units=ids.astype(object),
@@ -198,13 +198,9 @@ def _protected(sight: Sight) -> Bools:
     return closed
 
 
-@declared
 @dataclass(frozen=True, kw_only=True)
-class Prescriptions(OfPrescriptions):
-    """How much is prescribed: the mean a period, over the latest periods that were published by the moment.
-
-    A period without a row counts as 0 for an HCP of whom anything is known, and is missing for others. Where
-    a figure was corrected, the last correction available before the moment counts.
+class OfFigure(OfPrescriptions):
+    """What measures of one of the table's figures share.
 
     Parameters
     ----------
@@ -220,10 +216,6 @@ class Prescriptions(OfPrescriptions):
     @property
     def needs(self) -> tuple[tuple[str, ...], ...]:
         return ((f"prescriptions.{self.of}",),)
-
-    def read(self, sight: Sight, laid: Panel) -> list[Floats]:
-        sums, count = self._sums(sight, laid, self.of)
-        return [sight.viewed(_per(sums, count), otherwise=np.nan)]
 
     def _of(self) -> list[str]:
         return [self.of]
@@ -231,25 +223,25 @@ class Prescriptions(OfPrescriptions):
 
 @declared
 @dataclass(frozen=True, kw_only=True)
-class PrescriptionTrend(OfPrescriptions):
+class Prescriptions(OfFigure):
+    """How much is prescribed: the mean a period, over the latest periods that were published by the moment.
+
+    A period without a row counts as 0 for an HCP of whom anything is known, and is missing for others. Where
+    a figure was corrected, the last correction available before the moment counts.
+    """
+
+    def read(self, sight: Sight, laid: Panel) -> list[Floats]:
+        sums, count = self._sums(sight, laid, self.of)
+        return [sight.viewed(_per(sums, count), otherwise=np.nan)]
+
+
+@declared
+@dataclass(frozen=True, kw_only=True)
+class PrescriptionTrend(OfFigure):
     """The latest periods published by the moment against as many before: log((recent + 1) / (earlier + 1)).
 
     Missing until both windows are full.
-
-    Parameters
-    ----------
-    of : "trx", "nrx" or "nbrx"
     """
-
-    of: Figure = "trx"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_figure(self.of)
-
-    @property
-    def needs(self) -> tuple[tuple[str, ...], ...]:
-        return ((f"prescriptions.{self.of}",),)
 
     def read(self, sight: Sight, laid: Panel) -> list[Floats]:
         recent, _ = self._sums(sight, laid, self.of)
@@ -257,9 +249,6 @@ class PrescriptionTrend(OfPrescriptions):
         block = measures.trend(_counted(recent), _counted(earlier))
         block[count < self.periods] = np.nan
         return [sight.viewed(block, otherwise=np.nan)]
-
-    def _of(self) -> list[str]:
-        return [self.of]
 
 
 @declared

@@ -7,28 +7,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nba.contracts import Evidence, Floats
-from nba.features.combined import Windowed, check_over, need_by, packed, plural
+from nba.features.combined import Over, Windowed, need_by, packed, plural
 from nba.features.declare import Part, declared
 from nba.history import Op, measures
 
 
 @declared
 @dataclass(frozen=True, kw_only=True)
-class Distinct(Windowed):
-    """How many values of another column are met: different contents, topics, devices.
+class Distinct(Over):
+    """How many values of another column are met: different contents, topics, devices."""
 
-    Parameters
-    ----------
-    over : the column whose values are counted; anything that ``by`` takes
-    """
-
-    over: str = "content"
     is_raw: ClassVar[bool] = True
     is_counted: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_over(self, self.over)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -41,24 +31,17 @@ class Distinct(Windowed):
         """How many."""
         return Evidence(count=round(parts[0]))
 
-    def _tail(self) -> str:
-        return f", over {self.over}{super()._tail()}"
-
     def _label(self, key: str) -> str:
         return f"different {plural(self.over)} in {super()._label(key)}"
 
 
 @declared
 @dataclass(frozen=True, kw_only=True)
-class Diversity(Windowed):
+class Diversity(Over):
     """How evenly events spread over the values of another column: entropy in nats; NaN without any."""
 
     over: str = "channel"
     unit: ClassVar[str] = "number"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_over(self, self.over)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -69,9 +52,6 @@ class Diversity(Windowed):
 
     def combine(self, parts: Sequence[Floats], priors: Sequence[Any]) -> Floats:
         return measures.entropy(packed(parts[0]), packed(parts[1]))
-
-    def _tail(self) -> str:
-        return f", over {self.over}{super()._tail()}"
 
     def _label(self, key: str) -> str:
         return f"variety of {plural(self.over)} in {super()._label(key)}"

@@ -7,12 +7,11 @@ import math
 import numpy as np
 from numba import njit
 
+from nba.contracts import NEVER
 from nba.history.through import look_through
 
 ROWS_TOGETHER, EVENTS_TOGETHER = 512, 8_192
 """HCPs are taken a block at a time: what they read and write stays near, and a call costs nothing."""
-NEVER_MET = -(2**62)
-"""Stands for the moment of what has not happened; a constant, so that loops can be compiled with it."""
 
 
 @njit(cache=True, nogil=True)
@@ -24,7 +23,7 @@ def sweep_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     most_keys, most_events, most_rows = _most(start, rows, hcp, spec)
     total, mean = np.zeros(most_keys + 1), np.zeros(most_keys)  # one place more, for events without a key
     count = np.zeros(most_keys + 1, dtype=np.int32)
-    latest = np.full(most_keys + 1, NEVER_MET, dtype=np.int64)
+    latest = np.full(most_keys + 1, NEVER, dtype=np.int64)
     tally = np.zeros(most_keys, dtype=np.int64)
     met = np.zeros(max(n_values, 1), dtype=np.int64)
     by_ts = np.empty(most_events + EVENTS_TOGETHER, dtype=np.int64)
@@ -215,13 +214,13 @@ def _recency(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             else:
                 for k in range(n_keys):
                     shared[row, column + k] = _days_since(kept[k], now)
-        _wipe(kept, NEVER_MET, key, groups[g, 2], entered)
+        _wipe(kept, NEVER, key, groups[g, 2], entered)
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _days_since(latest, now):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     days = (now - latest) / 86400.0
-    return days if latest > NEVER_MET else np.nan
+    return days if latest > NEVER else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -297,7 +296,7 @@ def _streak(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
         _wipe(total[: n_keys + 1], 0.0, key, lo, entered)
         if len(end):
             _wipe(total[: n_keys + 1], 0.0, end, lo, entered)
-            _wipe(latest[: n_keys + 1], NEVER_MET, end, lo, entered)
+            _wipe(latest[: n_keys + 1], NEVER, end, lo, entered)
 
 
 @njit(cache=True, nogil=True, inline="always")

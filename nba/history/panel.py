@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from nba.contracts import NEVER
+
 
 @njit(cache=True, nogil=True)
 def panel_sums(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
@@ -67,11 +69,11 @@ def spans_in_force(  # type: ignore[no-untyped-def]  # pragma: no cover - compil
     Returns
     -------
     counts, weights : (n_rows, n_keys)
-    latest : (n_rows, n_keys) int64, when the latest began; -2**62 where none holds
+    latest : (n_rows, n_keys) int64, when the latest began; NEVER where none holds
     """
     counts = np.zeros((len(units), n_keys))
     weights = np.zeros((len(units), n_keys))
-    latest = np.full((len(units), n_keys), -(2**62), dtype=np.int64)
+    latest = np.full((len(units), n_keys), NEVER, dtype=np.int64)
     for row in range(len(units)):
         now = at[row]
         for scope in range(units.shape[1]):

@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numba import njit
 
+from nba.contracts import NEVER
+
 MOST_SLOPED = 100
 """Points of a SLOPE: pairs grow with their square."""
 
@@ -45,7 +47,7 @@ def look_through(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                 k = key[by_ts[j]]
                 if k >= 0:
                     total[k] = 0.0
-                    latest[k] = -(2**62)
+                    latest[k] = NEVER
                     tally[k] = 0
                     mean[k] = 0.0
 

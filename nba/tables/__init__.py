@@ -8,7 +8,7 @@ from nba.tables.defaults import default_channels
 from nba.tables.engagement import Engagement, check_table
 from nba.tables.moments import as_moment, seconds
 from nba.tables.objects import from_objects, map_objects
-from nba.tables.one import OneHCP, consent_of, table_of
+from nba.tables.one import OneHCP, consent_of, history_of, table_of
 from nba.tables.records import rows_from_records
 from nba.tables.rules import Filled, Picklist, Rule, Via
 from nba.tables.salesforce import SALESFORCE, from_salesforce
@@ -36,6 +36,7 @@ __all__ = [
     "from_objects",
     "from_salesforce",
     "from_veeva",
+    "history_of",
     "map_objects",
     "open_payments",
     "rows_from_records",

@@ -61,15 +61,8 @@ class OneHCP:
         UnknownHCPError
             If the reference does not hold the HCP and no row is given.
         """
-        interactions = rows_from_records(list(history))
-        strangers = int((interactions["hcp_id"] != hcp_id).sum())
-        if strangers:
-            raise TableError(
-                f"{strangers} of {len(interactions['ts'])} records are about another HCP. "
-                "Give the history of the HCP who is asked about, and of nobody else."
-            )
         tables: dict[str, Columns] = {
-            "interactions": interactions,
+            "interactions": history_of(hcp_id, history),
             "hcps": _row_of(hcp_id, hcp, reference),
             "content": reference.columns("content"),
             "channels": reference.columns("channels"),
@@ -94,6 +87,36 @@ class OneHCP:
         if table not in self.tables:
             raise ArgumentError(f"There is no table {table!r}. There are: {', '.join(self.tables)}.")
         return self.tables[table]
+
+
+def history_of(hcp_id: str, records: Sequence[Record]) -> Columns:
+    """One HCP's records as the interactions table; those of others are refused.
+
+    Raises
+    ------
+    TableError
+        If a record does not fit the table, or is about someone else.
+
+    Examples
+    --------
+    >>> record = {"interaction_id": "i1", "hcp_id": "h1", "ts": "2026-01-05T09:00Z",
+    ...     "channel": "rep_visit", "direction": "outbound", "outcome": "held"}
+    >>> history_of("h1", [record])["touch"].tolist()
+    [True]
+    >>> history_of("h2", [record])
+    Traceback (most recent call last):
+        ...
+    nba.errors.TableError: 1 of 1 records are about another HCP. Give the history of the HCP who is asked \
+about, and of nobody else.
+    """
+    interactions = rows_from_records(list(records))
+    strangers = int((interactions["hcp_id"] != hcp_id).sum())
+    if strangers:
+        raise TableError(
+            f"{strangers} of {len(interactions['ts'])} records are about another HCP. "
+            "Give the history of the HCP who is asked about, and of nobody else."
+        )
+    return interactions
 
 
 def consent_of(tables: Tables) -> Columns | None:

@@ -272,17 +272,28 @@ class Reader:
         return float(self.person[measure.column] == key) if self.person[measure.column] else math.nan
 
 
+def fitted(measures: Any, data: Engagement, *, until: int, dtype: str = "float64", **more: Any) -> Any:
+    """Features that have met what was known before a moment."""
+    features = EngagementFeatures(measures, dtype=dtype, **more)
+    return features.fit_events(features.events(data), data.columns("hcps"), until=until)
+
+
 def design_of(
-    features: EngagementFeatures, data: Engagement, *, hcps: Sequence[str], at: Sequence[int]
+    features: EngagementFeatures,
+    data: Any,
+    *,
+    hcps: Sequence[str],
+    at: Sequence[int],
+    actions: Sequence[Action] = ACTIONS,
 ) -> Any:
     """All actions asked of every (HCP, moment) row."""
-    n, k = len(hcps), len(ACTIONS)
+    n, k = len(hcps), len(actions)
     return features.design(
         features.events(data),
         data.columns("hcps"),
         hcps=np.array(hcps, dtype=object),
         at=np.array(at, dtype=np.int64),
-        actions=ACTIONS,
+        actions=tuple(actions),
         row=np.repeat(np.arange(n), k),
         pair=np.tile(np.arange(k), n),
     )
@@ -305,6 +316,7 @@ def world() -> SimpleNamespace:
     """Everything above under one name; a conftest cannot be imported."""
     return SimpleNamespace(
         ACTIONS=ACTIONS, DAY=DAY, MEASURES=MEASURES, START=START, STEP=STEP, Reader=Reader, content=content,
-        design_of=design_of, design_of_records=design_of_records, engagement=engagement, hcps=hcps,
-        plain=plain, random_answer=random_answer, random_records=random_records, rows_of=rows_of, touch=touch,
+        design_of=design_of, design_of_records=design_of_records, engagement=engagement, fitted=fitted,
+        hcps=hcps, plain=plain, random_answer=random_answer, random_records=random_records, rows_of=rows_of,
+        touch=touch,
     )  # fmt: skip

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from beside_tables import DAY, START, network, prescriptions, signals
+from beside_tables import DAY, FAMILIES, PUSHED, START, Family, network, prescriptions, signals
 from numpy.testing import assert_array_equal
 
 from nba.contracts import Action
@@ -23,6 +22,8 @@ from nba.features import (
 )
 from nba.features.beside import TableMeasure
 from nba.features.declare import KINDS
+from nba.tables import OneHCP, as_moment
+from nba.testing import assert_point_in_time
 
 ACTIONS = (Action("push", "c0"), Action("approved_email", "c1"))
 MEASURES = (
@@ -64,14 +65,36 @@ def test_one_hcp_compiled_from_records_has_the_bits_of_the_batch(world: Any, rec
         assert_array_equal(found.own, batch.own[i * k : (i + 1) * k])
 
 
-def test_every_measure_of_a_table_beside_the_log_is_tried_in_the_file_of_its_own() -> None:
-    here = Path(__file__).parent
-    texts = "".join((here / f"test_{name}.py").read_text() for name in ("prescriptions", "signals", "peers"))
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+def test_nothing_moves_with_the_future_and_every_leak_is_found(world: Any, family: Family) -> None:
+    found = assert_point_in_time(
+        EngagementFeatures(family.measures), family.engagement(world, 5), at=family.at, futures=3
+    )
 
-    kinds = {name: kind for name, kind in KINDS.items() if issubclass(kind, TableMeasure)}
+    assert found.leaks
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+def test_one_hcp_from_records_has_the_bits_of_the_batch(world: Any, family: Family) -> None:
+    data = family.engagement(world, 7)
+    hcps, k, at = data.columns("hcps")["hcp_id"].tolist(), len(PUSHED), as_moment(family.at)
+    features = world.fitted(family.measures, data, until=at, dtype="float32")
+    batch = world.design_of(features, data, hcps=hcps, at=[at] * len(hcps), actions=PUSHED)
+
+    for i, hcp in enumerate(hcps):
+        one = OneHCP.from_records(hcp, history=[], reference=data)
+        alone = world.design_of(features, one, hcps=[hcp], at=[at], actions=PUSHED)
+
+        assert_array_equal(alone.shared[0], batch.shared[i])
+        assert_array_equal(alone.own, batch.own[i * k : (i + 1) * k])
+
+
+def test_every_measure_of_a_table_beside_the_log_is_in_the_family_of_its_table() -> None:
+    kinds = {name: kind.table for name, kind in KINDS.items() if issubclass(kind, TableMeasure)}
 
     assert len(kinds) == 8
-    assert all(f"    {name}(" in texts for name in kinds)
+    for table, family in FAMILIES.items():
+        assert {type(m).__name__ for m in family.measures} == {k for k, of in kinds.items() if of == table}
 
 
 def test_tables_are_laid_out_once_for_as_long_as_they_are_the_same(data: Any, world: Any) -> None:

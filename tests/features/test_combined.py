@@ -113,20 +113,6 @@ def engagement(world: Any, rows: list[dict[str, Any]]) -> Any:
     return world.engagement(rows, content=content(world), hcps=world.hcps().assign(timezone=ZONES))
 
 
-def fitted(measures: Any, data: Any, *, until: int, dtype: str = "float64") -> EngagementFeatures:
-    features = EngagementFeatures(measures, dtype=dtype)
-    return features.fit_events(features.events(data), data.columns("hcps"), until=until)
-
-
-def design_of(features: EngagementFeatures, data: Any, *, hcps: list[str], at: list[int]) -> Any:
-    n, k = len(hcps), len(ACTIONS)
-    return features.design(
-        features.events(data), data.columns("hcps"), hcps=np.array(hcps, dtype=object),
-        at=np.array(at, dtype=np.int64), actions=ACTIONS, row=np.repeat(np.arange(n), k),
-        pair=np.tile(np.arange(k), n),
-    )  # fmt: skip
-
-
 def moment_of(rows: list[dict[str, Any]], rng: np.random.Generator) -> int:
     """Where ties are: at an event or an arrival, in the later part of the log."""
     times = sorted(row[name] for row in rows for name in ("ts", "recorded_at"))
@@ -312,9 +298,9 @@ def test_every_column_equals_going_through_the_rows(world: Any, seed: int) -> No
     rows = records(world, seed)
     data = engagement(world, rows)
     at = [moment_of(rows, np.random.default_rng([seed, i])) for i in range(len(HCPS))]
-    features = fitted(MEASURES, data, until=max(at))
+    features = world.fitted(MEASURES, data, until=max(at))
 
-    design = design_of(features, data, hcps=HCPS, at=at)
+    design = world.design_of(features, data, hcps=HCPS, at=at, actions=ACTIONS)
 
     k = len(ACTIONS)
     for i, hcp in enumerate(HCPS):
@@ -344,9 +330,9 @@ def test_one_hcp_from_plain_records_equals_the_batch(world: Any, dtype: str, see
     rows = records(world, seed)
     data = engagement(world, rows)
     at = moment_of(rows, rng)
-    features = fitted(MEASURES, data, until=at, dtype=dtype)
+    features = world.fitted(MEASURES, data, until=at, dtype=dtype)
 
-    batch = design_of(features, data, hcps=HCPS, at=[at] * len(HCPS))
+    batch = world.design_of(features, data, hcps=HCPS, at=[at] * len(HCPS), actions=ACTIONS)
 
     people, k = data.columns("hcps"), len(ACTIONS)
     for i, hcp in enumerate(HCPS):
@@ -369,14 +355,16 @@ def test_rows_and_threads_and_chunks_make_no_difference(world: Any) -> None:
     data = engagement(world, rows)
     hcps = HCPS * 400
     at = [world.START + (i % 70) * DAY // 2 for i in range(len(hcps))]
-    features = fitted(MEASURES, data, until=max(at))
-    together = design_of(features, data, hcps=hcps, at=at)
+    features = world.fitted(MEASURES, data, until=max(at))
+    together = world.design_of(features, data, hcps=hcps, at=at, actions=ACTIONS)
 
     shuffled = engagement(world, [rows[i] for i in np.random.default_rng(0).permutation(len(rows))])
-    again = design_of(fitted(MEASURES, shuffled, until=max(at)), shuffled, hcps=hcps, at=at)
+    again = world.design_of(
+        world.fitted(MEASURES, shuffled, until=max(at)), shuffled, hcps=hcps, at=at, actions=ACTIONS
+    )
     features.n_jobs = 2
-    threaded = design_of(features, data, hcps=hcps, at=at)
-    part = design_of(features, data, hcps=hcps[100:107], at=at[100:107])
+    threaded = world.design_of(features, data, hcps=hcps, at=at, actions=ACTIONS)
+    part = world.design_of(features, data, hcps=hcps[100:107], at=at[100:107], actions=ACTIONS)
 
     for other in (again, threaded):
         assert_array_equal(together.shared, other.shared)
@@ -389,13 +377,13 @@ def test_a_state_gives_the_same_bits(world: Any) -> None:
     rows = records(world, 6)
     data = engagement(world, rows)
     at = [world.START + 45 * DAY] * 6
-    features = fitted(MEASURES, data, until=at[0])
+    features = world.fitted(MEASURES, data, until=at[0])
 
     state, arrays = features.to_state()
     again = EngagementFeatures.from_state((json.loads(json.dumps(state)), arrays))
 
     assert again.catalogue_ == features.catalogue_
-    one, other = (design_of(f, data, hcps=HCPS, at=at) for f in (features, again))
+    one, other = (world.design_of(f, data, hcps=HCPS, at=at, actions=ACTIONS) for f in (features, again))
     assert_array_equal(one.shared, other.shared)
     assert_array_equal(one.own, other.own)
 
@@ -419,7 +407,7 @@ def test_everything_that_can_be_declared_is_tried_here_or_with_the_plain_ones() 
 
 def test_names_are_unique(world: Any) -> None:
     data = engagement(world, records(world, 1))
-    features = fitted(MEASURES, data, until=world.START + 45 * DAY)
+    features = world.fitted(MEASURES, data, until=world.START + 45 * DAY)
 
     names = [feature.name for feature in features.catalogue_]
 
@@ -434,7 +422,7 @@ def test_a_clock_that_is_put_back_shows_an_hour_twice(world: Any) -> None:
     ]
     data = engagement(world, [{**r, "device": "x", "amount": 1.0, "duration_s": 1.0} for r in sent])
 
-    features = fitted([Count(of="touches", by="hour")], data, until=1_793_600_000)
+    features = world.fitted([Count(of="touches", by="hour")], data, until=1_793_600_000)
 
     frame = features.transform(data, at="2026-11-02", hcps=["h0"])
     assert frame.to_dict("records") == [{"count(touches, hour=01)": 2.0, "count(touches, hour=02)": 1.0}]
@@ -467,7 +455,7 @@ def test_what_reps_said_of_colleagues_is_not_for_reps_to_read() -> None:
 
 def test_of_who_may_not_be_profiled_nothing_is_said_at_all(world: Any) -> None:
     data = engagement(world, records(world, 4))
-    features = fitted(MEASURES, data, until=world.START + 45 * DAY)
+    features = world.fitted(MEASURES, data, until=world.START + 45 * DAY)
 
     design = features.design(
         features.events(data), data.columns("hcps"), hcps=np.array(HCPS, dtype=object),

@@ -177,7 +177,7 @@ def test_what_was_met_before_needs_no_closer_look(one: Any, monkeypatch: Any) ->
     def refuse(*_: Any) -> Any:
         raise AssertionError("went the long way")
 
-    monkeypatch.setattr(room, "rows_from_records", refuse)
+    monkeypatch.setattr(room, "history_of", refuse)
 
     assert_array_equal(one.transform("h0", history=history, at="2026-01-06"), expected)
     assert expected[0] == 3.0
@@ -187,8 +187,8 @@ def test_what_was_met_before_needs_no_closer_look(one: Any, monkeypatch: Any) ->
 
 def test_a_new_answer_is_taken_up_after_a_while(one: Any, monkeypatch: Any) -> None:
     called = []
-    real = room.rows_from_records
-    monkeypatch.setattr(room, "rows_from_records", lambda rows: called.append(rows) or real(rows))
+    real = room.history_of
+    monkeypatch.setattr(room, "history_of", lambda *given: called.append(given) or real(*given))
 
     for day in range(40):
         one.transform("h0", history=[visit("i1", 1, topic=f"topic {day % 20}")], at="2026-01-06")

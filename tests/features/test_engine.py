@@ -31,8 +31,8 @@ def assert_same_bits(one: Design, other: Design) -> None:
 def fitted(
     world: Any, data: Any, *, until: int, dtype: str = "float64", n_jobs: int = 1
 ) -> EngagementFeatures:
-    features = EngagementFeatures(world.MEASURES, dtype=dtype, n_jobs=n_jobs)
-    return features.fit_events(features.events(data), data.columns("hcps"), until=until)
+    features: EngagementFeatures = world.fitted(world.MEASURES, data, until=until, dtype=dtype, n_jobs=n_jobs)
+    return features
 
 
 def a_moment(world: Any, records: list[dict[str, Any]], rng: np.random.Generator) -> int:

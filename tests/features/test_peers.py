@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from beside_tables import DAY, START, network
+from beside_tables import DAY, NETWORK, START
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 import nba
 from nba.errors import ArgumentError
@@ -19,20 +19,10 @@ from nba.features import EngagementFeatures, PeerEngagement, PeerRank, Peers
 from nba.features.declare import from_json, to_json
 from nba.features.peers import Graph
 from nba.tables import OneHCP
-from nba.testing import assert_point_in_time
 
 SEEDS = st.integers(0, 2**32 - 1)
 HCPS = [f"h{i}" for i in range(6)]
-MEASURES = (
-    Peers(),
-    PeerEngagement(window_days=30),
-    PeerEngagement(of="touches", window_days=None),
-    PeerRank(refresh_days=7),
-)
-
-
-def engagement(world: Any, seed: int) -> Any:
-    return world.engagement(world.random_records(seed), network=network(seed))
+MEASURES = NETWORK.measures
 
 
 def values(features: EngagementFeatures, data: Any, *, hcps: list[str], at: list[int]) -> Any:
@@ -41,11 +31,6 @@ def values(features: EngagementFeatures, data: Any, *, hcps: list[str], at: list
         features.events(data), data.columns("hcps"), hcps=np.array(hcps, dtype=object),
         at=np.array(at, dtype=np.int64), actions=(), row=none, pair=none,
     ).shared  # fmt: skip
-
-
-def fitted(data: Any, *, until: int, dtype: str = "float64") -> EngagementFeatures:
-    features = EngagementFeatures(MEASURES, dtype=dtype)
-    return features.fit_events(features.events(data), data.columns("hcps"), until=until)
 
 
 def ties_of(data: Any, at: int) -> dict[str, dict[str, float]]:
@@ -75,10 +60,10 @@ def ranks_of(data: Any, at: int) -> dict[str, float]:
 @given(seed=SEEDS)
 @settings(max_examples=6, deadline=None)
 def test_every_column_equals_going_through_the_ties(world: Any, seed: int) -> None:
-    data = engagement(world, seed % 2**31)
+    data = NETWORK.engagement(world, seed % 2**31)
     rng = np.random.default_rng(seed)
     at = [int(t) for t in START + rng.integers(0, 70, len(HCPS)) * DAY + rng.integers(0, 2, len(HCPS))]
-    features = fitted(data, until=max(at))
+    features = world.fitted(MEASURES, data, until=max(at))
 
     found = values(features, data, hcps=HCPS, at=at)
 
@@ -104,29 +89,9 @@ def test_every_column_equals_going_through_the_ties(world: Any, seed: int) -> No
         assert_allclose(found[i], expected, rtol=1e-9)
 
 
-def test_nothing_moves_with_the_future_and_every_leak_is_found(world: Any) -> None:
-    found = assert_point_in_time(
-        EngagementFeatures(MEASURES), engagement(world, 5), at="2026-02-10", futures=3
-    )
-
-    assert found.leaks
-
-
-def test_one_hcp_from_records_has_the_bits_of_the_batch(world: Any) -> None:
-    data = engagement(world, 7)
-    at = START + 45 * DAY
-    features = fitted(data, until=at, dtype="float32")
-    batch = values(features, data, hcps=HCPS, at=[at] * len(HCPS))
-
-    for i, hcp in enumerate(HCPS):
-        one = OneHCP.from_records(hcp, history=[], reference=data)
-
-        assert_array_equal(values(features, one, hcps=[hcp], at=[at])[0], batch[i])
-
-
 def test_one_hcp_whose_peers_nobody_knows_is_refused(world: Any) -> None:
-    data = engagement(world, 7)
-    features = fitted(data, until=START + 45 * DAY)
+    data = NETWORK.engagement(world, 7)
+    features = world.fitted(MEASURES, data, until=START + 45 * DAY)
     whole = OneHCP.from_records("h0", history=[], reference=data)
     alone = OneHCP({name: whole.columns(name) for name in ("interactions", "hcps", "content", "channels")})
 
@@ -164,9 +129,9 @@ def test_a_decision_from_records_has_the_bits_of_the_plan() -> None:
 
 
 def test_peers_are_not_for_reps_and_off_for_who_objects_to_profiling(world: Any) -> None:
-    data = engagement(world, 7)
+    data = NETWORK.engagement(world, 7)
     at = START + 45 * DAY
-    features = fitted(data, until=at)
+    features = world.fitted(MEASURES, data, until=at)
     none = np.zeros(0, dtype=np.int64)
 
     design = features.design(

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from beside_tables import DAY, START, moments, prescriptions
+from beside_tables import DAY, PRESCRIPTIONS, PRODUCT_OF, PUSHED, START, moments
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 import nba
-from nba.contracts import Action
 from nba.errors import ArgumentError, CheckError, NBAWarning
 from nba.features import (
     Attribute,
@@ -29,43 +28,11 @@ from nba.features import (
 )
 from nba.features.declare import from_json, to_json
 from nba.features.prescriptions import Panel
-from nba.tables import OneHCP
 from nba.testing import assert_point_in_time
 
 SEEDS = st.integers(0, 2**32 - 1)
 HCPS = [f"h{i}" for i in range(6)]
-ACTIONS = (Action("push", "c0"), Action("push", "c1"), Action("push", "c4"))
-PRODUCT_OF = {"c0": "alpha", "c1": "beta", "c2": "alpha", "c3": "delta", "c4": ""}
-MEASURES = (
-    Prescriptions(),
-    Prescriptions(of="nrx", by="product_id", periods=2),
-    PrescriptionTrend(periods=2),
-    PrescriptionTrend(of="nrx", by="product_id", own=True, periods=2),
-    PrescriptionShare(periods=4),
-    PrescriptionShare(own=True),
-    Prescriptions(level="brick", own=True, by="product_id"),
-)
-
-
-def engagement(world: Any, seed: int) -> Any:
-    table = pd.concat([prescriptions(seed), prescriptions(seed + 1, hcps=3, level="brick")])
-    content = world.content().assign(product_id=[PRODUCT_OF[f"c{i}"] or None for i in range(5)])
-    people = world.hcps().assign(brick_id=["b0", "b1", None, "b7", "b0", "b1"])
-    return world.engagement(world.random_records(seed), content=content, hcps=people, prescriptions=table)
-
-
-def fitted(data: Any, *, until: int, dtype: str = "float64") -> EngagementFeatures:
-    features = EngagementFeatures(MEASURES, dtype=dtype)
-    return features.fit_events(features.events(data), data.columns("hcps"), until=until)
-
-
-def design_of(features: EngagementFeatures, data: Any, *, hcps: list[str], at: list[int]) -> Any:
-    n, k = len(hcps), len(ACTIONS)
-    return features.design(
-        features.events(data), data.columns("hcps"), hcps=np.array(hcps, dtype=object),
-        at=np.array(at, dtype=np.int64), actions=ACTIONS, row=np.repeat(np.arange(n), k),
-        pair=np.tile(np.arange(k), n),
-    )  # fmt: skip
+MEASURES = PRESCRIPTIONS.measures
 
 
 class Slow:
@@ -114,12 +81,12 @@ class Slow:
 @given(seed=SEEDS)
 @settings(max_examples=6, deadline=None)
 def test_every_column_equals_going_through_the_rows(world: Any, seed: int) -> None:
-    data = engagement(world, seed % 2**31)
+    data = PRESCRIPTIONS.engagement(world, seed % 2**31)
     rng = np.random.default_rng(seed)
     at = [int(t) for t in START + rng.integers(-20, 70, len(HCPS)) * DAY + rng.integers(0, 2, len(HCPS))]
-    features = fitted(data, until=max(at))
+    features = world.fitted(MEASURES, data, until=max(at))
 
-    design = design_of(features, data, hcps=HCPS, at=at)
+    design = world.design_of(features, data, hcps=HCPS, at=at, actions=PUSHED)
 
     for i, hcp in enumerate(HCPS):
         slow = Slow(data, at[i])
@@ -130,18 +97,10 @@ def test_every_column_equals_going_through_the_rows(world: Any, seed: int) -> No
             for column in columns
         ]
         assert_allclose(design.shared[i], shared, rtol=1e-12)
-        for k, action in enumerate(ACTIONS):
+        for k, action in enumerate(PUSHED):
             product = PRODUCT_OF[action.content]
             own = [slow.value(m, hcp, product) if product else math.nan for m in MEASURES if m.own]
-            assert_allclose(design.own[i * len(ACTIONS) + k], own, rtol=1e-12)
-
-
-def test_nothing_moves_with_the_future_and_every_leak_is_found(world: Any) -> None:
-    found = assert_point_in_time(
-        EngagementFeatures(MEASURES), engagement(world, 5), at="2026-02-10", futures=3
-    )
-
-    assert found.leaks
+            assert_allclose(design.own[i * len(PUSHED) + k], own, rtol=1e-12)
 
 
 class ByPeriodEnd(Prescriptions):
@@ -154,31 +113,19 @@ class ByPeriodEnd(Prescriptions):
 
 def test_reading_figures_from_the_end_of_their_period_is_found_out(world: Any) -> None:
     with pytest.raises(CheckError, match="move when only the future changes"):
-        assert_point_in_time(EngagementFeatures([ByPeriodEnd()]), engagement(world, 5), at="2026-02-10")
-
-
-def test_one_hcp_from_records_has_the_bits_of_the_batch(world: Any) -> None:
-    data = engagement(world, 7)
-    at = START + 45 * DAY
-    features = fitted(data, until=at, dtype="float32")
-    batch = design_of(features, data, hcps=HCPS, at=[at] * len(HCPS))
-
-    for i, hcp in enumerate(HCPS):
-        one = OneHCP.from_records(hcp, history=[], reference=data)
-        alone = design_of(features, one, hcps=[hcp], at=[at])
-
-        assert_array_equal(alone.shared[0], batch.shared[i])
-        assert_array_equal(alone.own, batch.own[i * len(ACTIONS) : (i + 1) * len(ACTIONS)])
+        assert_point_in_time(
+            EngagementFeatures([ByPeriodEnd()]), PRESCRIPTIONS.engagement(world, 5), at="2026-02-10"
+        )
 
 
 def test_features_are_restricted_and_have_no_evidence(world: Any) -> None:
-    data = engagement(world, 7)
-    features = fitted(data, until=START + 45 * DAY)
+    data = PRESCRIPTIONS.engagement(world, 7)
+    features = world.fitted(MEASURES, data, until=START + 45 * DAY)
 
     assert {feature.visibility for feature in features.catalogue_} == {"restricted"}
     _, evidence = features.evidence(
         features.events(data), data.columns("hcps"), hcps=np.array(["h0"], dtype=object),
-        at=np.array([START + 45 * DAY]), actions=ACTIONS, pair=np.array([0]),
+        at=np.array([START + 45 * DAY]), actions=PUSHED, pair=np.array([0]),
     )  # fmt: skip
     assert len(evidence[0]) == 0
 
@@ -186,7 +133,7 @@ def test_features_are_restricted_and_have_no_evidence(world: Any) -> None:
 def test_without_the_table_features_have_no_column_aloud_and_scoring_without_it_is_refused(
     world: Any,
 ) -> None:
-    data = engagement(world, 7)
+    data = PRESCRIPTIONS.engagement(world, 7)
     bare = world.engagement(world.random_records(7))
     with pytest.warns(NBAWarning, match="no table prescriptions"):
         lacking = EngagementFeatures([Prescriptions()]).fit(bare, until="2026-02-10")
@@ -199,8 +146,8 @@ def test_without_the_table_features_have_no_column_aloud_and_scoring_without_it_
 
 
 def test_they_are_saved_and_read_back(world: Any) -> None:
-    data = engagement(world, 7)
-    features = fitted(data, until=START + 45 * DAY)
+    data = PRESCRIPTIONS.engagement(world, 7)
+    features = world.fitted(MEASURES, data, until=START + 45 * DAY)
 
     again = EngagementFeatures.from_state(features.to_state())
 

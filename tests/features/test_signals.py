@@ -7,55 +7,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from beside_tables import DAY, START, signals
+from beside_tables import DAY, PUSHED, SIGNALS, START
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 from nba.contracts import Action
 from nba.errors import ArgumentError
 from nba.explain.wording import load_book
-from nba.features import EngagementFeatures, SignalAge, Signals, readiness
+from nba.features import SignalAge, Signals, readiness
 from nba.features.declare import from_json, to_json
 from nba.features.signals import ANY, TYPES
-from nba.tables import TABLES, OneHCP
-from nba.testing import assert_point_in_time
+from nba.tables import TABLES
 
 SEEDS = st.integers(0, 2**32 - 1)
 HCPS = [f"h{i}" for i in range(6)]
-ACTIONS = (Action("push", "c0"), Action("push", "c1"), Action("push", "c4"))
 TOPIC_OF = {"c0": "mechanism", "c1": "dosing", "c4": ""}
-MEASURES = (
-    Signals(),
-    Signals(by="type", window_days=30),
-    Signals(of="guideline", by="topic"),
-    Signals(strength=True),
-    Signals(by="topic", own=True),
-    Signals(of="congress", by="topic", own=True, window_days=20),
-    SignalAge(),
-    SignalAge(of="guideline", by="topic", own=True),
-)
-
-
-def engagement(world: Any, seed: int) -> Any:
-    people = world.hcps().assign(
-        brick_id=["b0", "b1", None, "b7", "b0", "b1"], hco_id=["o0", "o1", "o0", None, "o9", "o1"]
-    )
-    return world.engagement(world.random_records(seed), hcps=people, signals=signals(seed))
-
-
-def fitted(data: Any, *, until: int, dtype: str = "float64") -> EngagementFeatures:
-    features = EngagementFeatures(MEASURES, dtype=dtype)
-    return features.fit_events(features.events(data), data.columns("hcps"), until=until)
-
-
-def design_of(features: EngagementFeatures, data: Any, *, hcps: list[str], at: list[int]) -> Any:
-    n, k = len(hcps), len(ACTIONS)
-    return features.design(
-        features.events(data), data.columns("hcps"), hcps=np.array(hcps, dtype=object),
-        at=np.array(at, dtype=np.int64), actions=ACTIONS, row=np.repeat(np.arange(n), k),
-        pair=np.tile(np.arange(k), n),
-    )  # fmt: skip
+MEASURES = SIGNALS.measures
 
 
 def slowly(data: Any, measure: Any, hcp: str, at: int, *, key: str, action: Action | None) -> float:
@@ -84,12 +52,12 @@ def slowly(data: Any, measure: Any, hcp: str, at: int, *, key: str, action: Acti
 @given(seed=SEEDS)
 @settings(max_examples=6, deadline=None)
 def test_every_column_equals_going_through_the_rows(world: Any, seed: int) -> None:
-    data = engagement(world, seed % 2**31)
+    data = SIGNALS.engagement(world, seed % 2**31)
     rng = np.random.default_rng(seed)
     at = [int(t) for t in START + rng.integers(-10, 50, len(HCPS)) * DAY + rng.integers(0, 2, len(HCPS))]
-    features = fitted(data, until=max(at))
+    features = world.fitted(MEASURES, data, until=max(at))
 
-    design = design_of(features, data, hcps=HCPS, at=at)
+    design = world.design_of(features, data, hcps=HCPS, at=at, actions=PUSHED)
 
     for i, hcp in enumerate(HCPS):
         shared = [
@@ -99,31 +67,9 @@ def test_every_column_equals_going_through_the_rows(world: Any, seed: int) -> No
             for column in columns
         ]
         assert_allclose(design.shared[i], shared, rtol=1e-12)
-        for k, action in enumerate(ACTIONS):
+        for k, action in enumerate(PUSHED):
             own = [slowly(data, m, hcp, at[i], key="", action=action) for m in MEASURES if m.own]
-            assert_allclose(design.own[i * len(ACTIONS) + k], own, rtol=1e-12)
-
-
-def test_nothing_moves_with_the_future_and_every_leak_is_found(world: Any) -> None:
-    found = assert_point_in_time(
-        EngagementFeatures(MEASURES), engagement(world, 5), at="2026-01-20", futures=3
-    )
-
-    assert found.leaks
-
-
-def test_one_hcp_from_records_has_the_bits_of_the_batch(world: Any) -> None:
-    data = engagement(world, 7)
-    at = START + 25 * DAY
-    features = fitted(data, until=at, dtype="float32")
-    batch = design_of(features, data, hcps=HCPS, at=[at] * len(HCPS))
-
-    for i, hcp in enumerate(HCPS):
-        one = OneHCP.from_records(hcp, history=[], reference=data)
-        alone = design_of(features, one, hcps=[hcp], at=[at])
-
-        assert_array_equal(alone.shared[0], batch.shared[i])
-        assert_array_equal(alone.own, batch.own[i * len(ACTIONS) : (i + 1) * len(ACTIONS)])
+            assert_allclose(design.own[i * len(PUSHED) + k], own, rtol=1e-12)
 
 
 def test_a_card_may_say_what_happened_but_nothing_of_competitors(world: Any) -> None:
@@ -143,11 +89,11 @@ def test_a_card_may_say_what_happened_but_nothing_of_competitors(world: Any) -> 
 
 
 def test_they_stay_for_who_objects_to_profiling(world: Any) -> None:
-    data = engagement(world, 7)
+    data = SIGNALS.engagement(world, 7)
     at = START + 25 * DAY
-    features = fitted(data, until=at)
+    features = world.fitted(MEASURES, data, until=at)
     rows = {"hcps": np.array(["h0"], dtype=object), "at": np.array([at])}
-    asked = {"actions": ACTIONS, "row": np.array([0]), "pair": np.array([0])}
+    asked = {"actions": PUSHED, "row": np.array([0]), "pair": np.array([0])}
 
     design = features.design(
         features.events(data), data.columns("hcps"), **rows, **asked, profiled=np.array([False])
