@@ -8,13 +8,18 @@ import numpy as np
 import pandas as pd
 
 from nba.contracts import Bools
-from nba.tables.findings import Findings
+from nba.tables.findings import Findings, shown
 
 Frames = dict[str, pd.DataFrame]
+
+HCP_LEVEL = ("US", "USA")
+"""Where prescriptions are commonly sold by HCP; elsewhere by brick or account."""
 
 
 def check_beside(frames: Frames, findings: dict[str, Findings]) -> None:
     """Check what no single column can say; rows that say nothing are set aside aloud."""
+    if "prescriptions" in frames:
+        _warn_of_persons_abroad(frames["prescriptions"], frames["hcps"], findings["prescriptions"])
     for name, check in _CHECKS.items():
         if name in frames and len(frames[name]):
             frames[name] = check(frames[name], findings[name])
@@ -38,6 +43,24 @@ def _check_prescriptions(frame: pd.DataFrame, findings: Findings) -> pd.DataFram
         if name in frame.columns
     ]
     return _told_once(frame, key, findings)
+
+
+def _warn_of_persons_abroad(frame: pd.DataFrame, hcps: pd.DataFrame, findings: Findings) -> None:
+    """Say where figures are of single HCPs in countries that know them by brick or account only."""
+    if "hcp_id" not in frame.columns:
+        return
+    country = frame["hcp_id"].map(hcps.set_index("hcp_id")["country"])
+    abroad = (country.notna() & ~country.astype(str).str.upper().isin(HCP_LEVEL)).to_numpy(dtype=np.bool_)
+    if abroad.any():
+        where = sorted(set(country[abroad].astype(str)))
+        findings.warn(
+            "hcp_id",
+            f"{int(abroad.sum())} rows of single HCPs outside the US "
+            f"({', '.join(shown(name) for name in where[:5])}{', ...' if len(where) > 5 else ''})",
+            "They are read as given. In which countries prescriptions of a single HCP may be held is for "
+            "your counsel to say; elsewhere give their brick_id alone.",
+            bad=abroad,
+        )
 
 
 def _told_once(frame: pd.DataFrame, key: list[str], findings: Findings) -> pd.DataFrame:

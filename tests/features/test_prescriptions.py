@@ -199,7 +199,8 @@ def territory(*, of_opted_out: float) -> Any:
     )  # fmt: skip
     tables = {name: frame for name, frame in data.tables.items() if frame is not None}
     log = tables.pop("interactions").drop(columns=["machine", "touch", "engaged"])
-    return nba.Engagement(log, **{**tables, "hcps": hcps}, prescriptions=table, observed_until=end)
+    with pytest.warns(NBAWarning, match=r"single HCPs outside the US \(AT, DE, FR\)"):
+        return nba.Engagement(log, **{**tables, "hcps": hcps}, prescriptions=table, observed_until=end)
 
 
 def test_no_card_speaks_of_prescriptions_and_those_of_who_opted_out_move_nothing() -> None:

@@ -66,6 +66,36 @@ def test_two_figures_of_one_period_at_one_moment_are_refused_and_a_row_sent_twic
     assert "prescriptions: 2 rows delivered again were dropped." in again.notes
 
 
+def said_of(frames, people, table):
+    log = frames["interactions"].assign(hcp_id="h0", parent_id=None)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", NBAWarning)
+        data = Engagement(log, frames["content"], people, prescriptions=table)
+    assert len(data.prescriptions) == len(table)
+    return [str(one.message) for one in said if str(one.message).startswith("prescriptions.")]
+
+
+def test_prescriptions_of_single_hcps_outside_the_us_are_warned_of_once_and_read(frames):
+    table = prescriptions(1).reset_index(drop=True)
+    countries = ["US", "de", "usa", "FR", "US", "DE", "US", "US"]
+    people = pd.DataFrame({"hcp_id": [f"h{i}" for i in range(8)], "country": countries})
+    abroad = table["hcp_id"].isin(["h1", "h3"]).to_numpy()
+
+    (said,) = said_of(frames, people, table)
+
+    assert f"hcp_id: {abroad.sum()} rows of single HCPs outside the US (FR, de)" in said
+    assert f"(first at row {abroad.argmax()})" in said
+    assert "for your counsel to say; elsewhere give their brick_id alone" in said
+    assert said_of(frames, people.assign(country="US"), table) == []
+
+
+def test_prescriptions_by_brick_may_be_of_any_country(frames):
+    table = prescriptions(1, level="brick")
+    people = pd.DataFrame({"hcp_id": [f"h{i}" for i in range(8)], "country": "DE"})
+
+    assert said_of(frames, people, table) == []
+
+
 def test_a_signal_for_somebody_has_to_say_for_whom(frames):
     table = signals(1)
     table.loc[table["scope"] == "brick", "scope_id"] = None
