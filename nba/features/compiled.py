@@ -72,6 +72,7 @@ class Compiled:
         self._hcps = tables.columns("hcps")
         self._beside = features._laid.out(features._of_tables(), tables)
         self._peers = features._everybody(tables, tables)
+        self._objections = features._objections(tables)
         self._asked = features.ask(actions, self._content)
         self._pair = np.arange(len(actions), dtype=np.int64)
         self._row = np.zeros(len(actions), dtype=np.int64)
@@ -121,7 +122,7 @@ class Compiled:
     def _the_long_way(self, hcp_id: str, history: Sequence[Record], at: int) -> Design:
         events = Events.from_columns(
             history_of(hcp_id, history), content=self._content, channels=self._channels, hcps=self._hcps,
-            beside=self._beside, peers=self._peers,
+            beside=self._beside, peers=self._peers, objections=self._objections,
         )  # fmt: skip
         found = self._features.design(
             events, self._hcps, hcps=np.array([hcp_id], dtype=object), at=np.array([at], dtype=np.int64),

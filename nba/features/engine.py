@@ -35,7 +35,8 @@ from nba.features.seen import Seen
 from nba.features.standard import STANDARD, WIDE
 from nba.features.standing import Standing
 from nba.history import BetaPrior, Measure, Reference, sweep
-from nba.tables import OneHCP, as_moment, table_of
+from nba.tables import OneHCP, as_moment, consent_of, table_of
+from nba.tables.objections import profiling_words
 
 Actions = Sequence[Action] | Asked
 _FRAMES = ("pandas", "polars", "pyarrow")
@@ -190,6 +191,7 @@ class EngagementFeatures:
             hcps=engagement.columns("hcps"),
             beside=self._laid.out(self._of_tables(), engagement),
             peers=self._peers(engagement),
+            objections=self._objections(engagement),
         )
 
     def _of_tables(self) -> list[TableMeasure]:
@@ -200,6 +202,17 @@ class EngagementFeatures:
         if not isinstance(engagement, OneHCP):
             return None
         return self._everybody(engagement.reference, engagement)
+
+    def _objections(self, tables: Tables) -> Columns | None:
+        """What others said of being profiled, if a measure reads their histories: who objects is not read."""
+        source = tables.reference if isinstance(tables, OneHCP) else tables
+        if source is None or not any(measure.of_others for measure in self._of_tables()):
+            return None
+        consent = consent_of(source)
+        if consent is None:
+            return None
+        found: Columns = self._laid.once("objections", consent, profiling_words)
+        return found
 
     def _everybody(self, reference: Tables | None, tables: Tables) -> Events | None:
         """The events of a reference, laid out once, if a measure reads those of others."""

@@ -37,6 +37,7 @@ class Events:
     responded : (n_events,) the first success that each touch got; None works it out
     beside : tables beside the log that measures read, as they are laid out
     peers : where others' histories are, if these are one HCP's alone
+    objections : words of others on being profiled, rows of a consent table; None: nobody said any
     """
 
     histories: Histories
@@ -47,6 +48,7 @@ class Events:
     responded: Bools | None = None
     beside: Mapping[str, Any] = field(default_factory=dict, repr=False)
     peers: Events | None = None
+    objections: Columns | None = None
     _cells: dict[Any, NDArray[np.int32]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -60,9 +62,12 @@ class Events:
         responded: Bools | None = None,
         beside: Mapping[str, Any] | None = None,
         peers: Events | None = None,
+        objections: Columns | None = None,
     ) -> Events:
         histories = Histories.from_columns(interactions)
-        return cls(histories, interactions, content, channels, hcps, responded, beside or {}, peers)
+        return cls(
+            histories, interactions, content, channels, hcps, responded, beside or {}, peers, objections
+        )
 
     @property
     def others(self) -> Events:

@@ -13,6 +13,7 @@ from nba.errors import ArgumentError
 from nba.features.beside import Sight, TableMeasure, known_since
 from nba.features.declare import HistoryMeasure, check_days, declared, span_of
 from nba.history import Measure, Op, places, sweep
+from nba.tables.objections import objects_to_profiling
 
 DAMPING = 0.85
 """How often the random walk of a rank goes on to a peer instead of starting anew (Brin and Page 1998)."""
@@ -153,7 +154,8 @@ class Peers(OfPeers):
 class PeerEngagement(OfPeers):
     """How much the HCP's peers engaged: the mean over them, by the strength of their ties.
 
-    Their histories are read as of the same moment; NaN without peers. It is the one measure that depends on
+    Their histories are read as of the same moment; NaN without peers. A peer who objects to profiling at that
+    moment is not read, as if there were no tie. It is the one measure that depends on
     other HCPs' histories: one HCP in a service has the batch's bits where the reference tables hold its
     peers' histories, and is refused where they hold none.
 
@@ -175,12 +177,13 @@ class PeerEngagement(OfPeers):
     def read(self, sight: Sight, laid: Graph) -> list[Floats]:
         """Weighted means."""
         row, other, weight = laid.ties(places(laid.hcps, sight.hcps), sight.at)
+        at = np.asarray(sight.at)
+        read = ~objects_to_profiling(sight.events.objections, hcps=laid.hcps[other], at=at[row])
+        row, other, weight = row[read], other[read], weight[read]
         events = sight.events.others
         histories = events.histories
         count = Measure(Op.COUNT, events.cells(None, self.of, ("",)), span_of(self.window_days), 1)
-        counts, _ = sweep(
-            histories, [count], hcp=histories.find(laid.hcps)[other], at=np.asarray(sight.at)[row]
-        )
+        counts, _ = sweep(histories, [count], hcp=histories.find(laid.hcps)[other], at=at[row])
         n = len(sight.hcps)
         total = np.bincount(row, weights=weight * counts[:, 0], minlength=n)
         whole = np.bincount(row, weights=weight, minlength=n)

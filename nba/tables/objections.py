@@ -55,6 +55,20 @@ def objects_to_profiling(consent: Columns | None, *, hcps: Strings, at: Ints) ->
     return found
 
 
+def profiling_words(consent: Columns) -> Columns:
+    """The rows of a consent table that are about profiling: few, so that they are found once.
+
+    Examples
+    --------
+    >>> rows = {"hcp_id": ["h1", "h2"], "purpose": ["profiling", "promotional"],
+    ...         "opt_type": ["opt_out", "opt_out"], "captured_at": [5, 5]}
+    >>> profiling_words({name: np.array(values) for name, values in rows.items()})["hcp_id"].tolist()
+    ['h1']
+    """
+    rows = np.flatnonzero(consent["purpose"] == PROFILING)
+    return {name: consent[name][rows] for name in ("hcp_id", "purpose", "opt_type", "captured_at")}
+
+
 def _words(consent: Columns | None) -> dict[str, list[tuple[int, bool]]]:
     """What each HCP has said of profiling: (moment, whether it was an opt-out)."""
     words: dict[str, list[tuple[int, bool]]] = {}

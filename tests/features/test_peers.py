@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from beside_tables import DAY, NETWORK, START
+from beside_tables import DAY, NETWORK, START, moments, network
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import nba
 from nba.errors import ArgumentError
@@ -141,6 +141,58 @@ def test_peers_are_not_for_reps_and_off_for_who_objects_to_profiling(world: Any)
 
     assert {feature.visibility for feature in features.catalogue_} == {"hq"}
     assert np.isnan(design.shared).all()
+
+
+def objecting(*words: tuple[str, str, int]) -> Any:
+    return pd.DataFrame(
+        {
+            "hcp_id": [hcp for hcp, _, _ in words], "channel": None, "purpose": "profiling",
+            "opt_type": [word for _, word, _ in words], "captured_at": moments([at for *_, at in words]),
+        }
+    )  # fmt: skip
+
+
+def test_a_peer_who_objects_to_profiling_is_not_read_from_that_moment_on(world: Any) -> None:
+    records, ties = world.random_records(11), network(11)
+    said, again = START + 40 * DAY, START + 50 * DAY
+    words = objecting(("h1", "opt_out", said), ("h3", "opt_out", said), ("h3", "opt_in", again))
+    free = world.engagement(records, network=ties)
+    data = world.engagement(records, network=ties, consent=words)
+    measures = [PeerEngagement(of="touches", window_days=None), Peers()]
+    features = EngagementFeatures(measures, dtype="float64").fit(free, until="2026-03-01")
+
+    def without(*gone: str) -> Any:
+        kept = ~ties[["hcp_id_a", "hcp_id_b"]].isin(gone).any(axis=1)
+        return world.engagement(records, network=ties[kept])
+
+    others = [hcp for hcp in HCPS if hcp not in ("h1", "h3")]
+    for at, of in [
+        (said - 1, free), (said, without("h1", "h3")), (again, without("h1", "h3")),
+        (again + 1, without("h1")),
+    ]:  # fmt: skip
+        asked = {"hcps": others, "at": [at] * len(others)}
+        assert_array_equal(
+            values(features, data, **asked)[:, 0], values(features, of, **asked)[:, 0], strict=True
+        )
+        assert_array_equal(values(features, data, **asked)[:, 1], values(features, free, **asked)[:, 1])
+    late = {"hcps": others, "at": [again] * len(others)}
+    assert (values(features, data, **late)[:, 0] != values(features, free, **late)[:, 0]).any()
+
+
+def test_one_hcp_alone_does_not_read_who_objects_either(world: Any) -> None:
+    words = objecting(("h1", "opt_out", START), ("h2", "opt_out", START))
+    data = world.engagement(world.random_records(7), network=network(7), consent=words)
+    at = START + 45 * DAY
+    features = world.fitted(MEASURES, data, until=at)
+    batch = values(features, data, hcps=HCPS, at=[at] * len(HCPS))
+    service = features.compiled(data)
+
+    for i, hcp in enumerate(HCPS):
+        one = OneHCP.from_records(hcp, history=[], reference=data)
+
+        assert_array_equal(values(features, one, hcps=[hcp], at=[at])[0], batch[i])
+        moment = pd.Timestamp(at, unit="s", tz="UTC")
+        assert_array_equal(service.transform(hcp, history=[], at=moment), batch[i])
 
 
 def test_a_network_of_nobody_has_no_ranks() -> None:
