@@ -17,13 +17,13 @@ class Spot(NamedTuple):
     measure : says what its parts mean
     parts : (n_rows, n_columns) each
     column : which of them
-    has_key : (n_rows,) False where the row's action has nothing for the measure to look at
+    has_key : (n_rows,) False where the row's action has nothing for the measure to look at; None is nowhere
     """
 
     measure: Declared
     parts: Sequence[Floats]
     column: int
-    has_key: Bools
+    has_key: Bools | None = None
 
 
 class RowEvidence(Mapping[str, Evidence]):
@@ -53,7 +53,7 @@ class RowEvidence(Mapping[str, Evidence]):
     def get(self, name: str, default: Any = None) -> Any:
         """The evidence of a feature; the default where nothing of it can be counted."""
         spot = self._spots.get(name)
-        if spot is None or not spot.has_key[self._row]:
+        if spot is None or not (spot.has_key is None or spot.has_key[self._row]):
             return default
         at = self._row, spot.column
         found = spot.measure.evidence([part.item(at) for part in spot.parts])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nba.contracts import Bools, Design, Feature, Floats, Ints
 from nba.features.asked import Asked
@@ -49,9 +48,7 @@ class Seen:
                 continue
             place = requests if is_own(measure) else rows
             mine = [part[place] for part in parts]
-            has_key = _has_key(measure, self.asked)[pairs]
-            if self.hidden is not None and is_profiling(measure):
-                has_key = has_key & ~self.hidden[rows]
+            has_key = self._has_key(measure, rows, pairs)
             for column, feature in enumerate(features):
                 spots[feature.name] = Spot(measure, mine, column, has_key)
         return [RowEvidence(spots, row=i) for i in range(len(requests))]
@@ -67,9 +64,11 @@ class Seen:
             pair=design.pair[requests],
         )
 
-
-def _has_key(measure: Declared, asked: Asked) -> NDArray[np.bool_]:
-    """(K,) whether the measure's own view of each action looks at anything."""
-    if isinstance(measure, HistoryMeasure | TableMeasure) and measure.own:
-        return asked.own[str(measure.by)][1] >= 0
-    return np.ones(len(asked.actions), dtype=bool)
+    def _has_key(self, measure: Declared, rows: Ints, pairs: Ints) -> Bools | None:
+        """(n,) whether the measure looks at anything of each row's action and HCP; None where always."""
+        has_key = None
+        if isinstance(measure, HistoryMeasure | TableMeasure) and measure.own:
+            has_key = self.asked.own[str(measure.by)][1][pairs] >= 0
+        if self.hidden is not None and is_profiling(measure):
+            has_key = ~self.hidden[rows] if has_key is None else has_key & ~self.hidden[rows]
+        return has_key

@@ -61,6 +61,8 @@ def check_values(design: Design) -> None:
     for features, x in ((design.shared_features, design.shared), (design.own_features, design.own)):
         most = np.zeros(x.shape[1], dtype=np.float64)
         _largest(np.asarray(x), most)
+        if not (most > HUGE).any():
+            continue
         infinite = _named(features, np.isinf(most))
         if infinite:
             raise ArgumentError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from nba.models.correction import Blocks, Correction, enough
 from nba.models.drift import Drift
 from nba.models.levels import INTERCEPT, OWN, SHARED, Groups
 from nba.models.order import request_order, row_hashes
+from nba.models.parallel import threads
 from nba.models.params import Params
 from nba.models.scoring import Posterior, Prepared, gather, score
 from nba.models.selection import Selection, checked_probs, fading, part_of, together
@@ -691,7 +691,7 @@ class PairPropensity(Params):
         )
 
     def _threads(self) -> int:
-        return (os.cpu_count() or 1) if self.n_jobs == -1 else self.n_jobs
+        return threads(self.n_jobs)
 
     def _rows(
         self,

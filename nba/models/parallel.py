@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TypeVar
 
 _Task = TypeVar("_Task")
@@ -29,3 +31,19 @@ def side_by_side(work: Callable[[_Task], _Found], tasks: Iterable[_Task], *, n_j
         delayed(work)(task) for task in tasks
     )
     return found
+
+
+def threads(n_jobs: int) -> int:
+    """How many to use where -1 stands for one a processor.
+
+    Examples
+    --------
+    >>> threads(3)
+    3
+    """
+    return _processors() if n_jobs == -1 else n_jobs
+
+
+@cache
+def _processors() -> int:
+    return os.cpu_count() or 1  # reading it takes longer than scoring an HCP

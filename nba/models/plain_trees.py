@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -16,7 +15,7 @@ from nba.models.booster import Boosting
 from nba.models.border import check_columns, check_outcomes, check_values, outcomes_of
 from nba.models.correction import columns
 from nba.models.forest import Forest, joined, parted
-from nba.models.parallel import side_by_side
+from nba.models.parallel import side_by_side, threads
 from nba.models.params import Params
 from nba.models.rates import PairRates
 
@@ -225,7 +224,7 @@ class LightGBMPerPair(Params):
         return PairRates(self.actions_, self.n_, self.level_, self.channels_)
 
     def _threads(self) -> int:
-        return (os.cpu_count() or 1) if self.n_jobs == -1 else self.n_jobs
+        return threads(self.n_jobs)
 
     def _check(self, design: Design) -> None:
         self._check_fitted()

@@ -20,9 +20,9 @@ def test_counts_are_read_from_the_row_and_column_asked_for() -> None:
 def test_what_cannot_be_counted_is_not_in_it() -> None:
     one = [np.array([[1.0]])]
     spots = {
-        "count": Spot(Count(), one, 0, np.array([True])),
+        "count": Spot(Count(), one, 0),
         "no key": Spot(Count(), one, 0, np.array([False])),
-        "faded": Spot(Decayed(), one, 0, np.array([True])),
+        "faded": Spot(Decayed(), one, 0),
     }
 
     found = RowEvidence(spots, row=0)
