@@ -103,7 +103,10 @@ def judged(trial: Trial) -> dict[str, Any]:
     """Ours and the rivals on one trial."""
     took, model = timed(lambda: fit_ours(trial.train), repeats=1)
     model.score(trial.grid)
-    scoring, (margin, spread) = timed(lambda: model.score(trial.grid), repeats=1)
+    scoring, forecast = timed(lambda: model.margin(trial.grid), repeats=1)  # all that a rival gives
+    with_spread, (margin, spread) = timed(lambda: model.score(trial.grid), repeats=1)
+    if not np.array_equal(forecast, margin):
+        raise SystemExit("forecasts with and without their spreads differ")
     covered = np.abs(margin - trial.truth) <= Z90 * spread
     p = 1 / (1 + np.exp(-trial.truth))
     came = (np.random.default_rng(0).random(len(p)) < p).astype(float)
@@ -115,6 +118,7 @@ def judged(trial: Trial) -> dict[str, Any]:
         "calibration_slope": calibration_line(margin, came)[1],
         "train_cpu_s": took.cpu,
         "score_cpu_s": scoring.cpu,
+        "spread_cpu_s": with_spread.cpu,
         "rows": len(trial.grid.shared),
         "weight": model.weights_.pooled,
         "peers": {},
@@ -289,8 +293,8 @@ def figures_of(found: list[dict[str, Any]]) -> dict[str, Any]:
             for world, ones in worlds.items()
         }
 
-    def ratio(key: str) -> float:
-        return sum(one[key] for one in found) / sum(one["peers"][PLAIN][key] for one in found)
+    def ratio(key: str, of_peer: str | None = None) -> float:
+        return sum(one[key] for one in found) / sum(one["peers"][PLAIN][of_peer or key] for one in found)
 
     return {
         "kl": {world: _mean(one["kl"] for one in ones) for world, ones in worlds.items()},
@@ -303,6 +307,8 @@ def figures_of(found: list[dict[str, Any]]) -> dict[str, Any]:
         "train_ratio_lightgbm_per_pair": ratio("train_cpu_s"),
         "score_us_per_hcp": _mean(1e6 * one["score_cpu_s"] / one["rows"] for one in found),
         "score_ratio_lightgbm_per_pair": ratio("score_cpu_s"),
+        "spread_us_per_hcp": _mean(1e6 * one["spread_cpu_s"] / one["rows"] for one in found),
+        "spread_ratio_lightgbm_per_pair": ratio("spread_cpu_s", "score_cpu_s"),
         "zero_row_level": {
             world: _mean(one["zero_row_level"] for one in ones) for world, ones in worlds.items()
         },
@@ -327,6 +333,27 @@ def print_tables(found: list[dict[str, Any]]) -> None:
         print(table(header, rows))
         cover = _mean(one["coverage90"] for one in ones)
         print("coverage of 90 %: " + ", ".join(f"{g} {cover[g]:.2f}" for g in groups if g in cover))
+        print(f"scoring with spreads: {_mean(one['spread_cpu_s'] for one in ones):.2f} s")
+    peer, lost = worse_cells(found)
+    print(
+        f"\nThe best single peer is {peer}; cells where it is closer by more than two standard errors: ",
+        end="",
+    )
+    print(", ".join(lost) or "none")
+
+
+def worse_cells(found: list[dict[str, Any]]) -> tuple[str, list[str]]:
+    """The peer of least mean regret, and where its divergence is below ours by over two standard errors."""
+    best = min(PEERS, key=lambda peer: _mean(one["peers"][peer]["regret_pct"] for one in found))
+    lost = []
+    for world in TERRITORIES:
+        ones = [one for one in found if one["generator"] == world]
+        for group in [name for name, _, _ in GROUPS]:
+            gaps = [one["kl"][group] - one["peers"][best]["kl"][group] for one in ones if group in one["kl"]]
+            error = float(np.std(gaps, ddof=1)) / len(gaps) ** 0.5 if len(gaps) > 1 else 0.0
+            if gaps and _mean(gaps) > 2 * error:
+                lost.append(f"{world} {group} (by {_mean(gaps):.1f} +- {error:.1f})")
+    return best, lost
 
 
 def _mean(values: Iterable[Any]) -> Any:
