@@ -11,6 +11,7 @@ import pandas as pd
 
 from nba.contracts import Action
 from nba.features import (
+    Adoption,
     PeerEngagement,
     PeerRank,
     Peers,
@@ -56,6 +57,25 @@ def prescriptions(seed: int, *, hcps: int = 5, level: str = "hcp") -> pd.DataFra
                 ]
     table = pd.DataFrame(rows).sample(frac=1.0, random_state=seed)
     return table.assign(available_at=moments(table["available_at"]))
+
+
+LAUNCHES = {("alpha", "US"): -35, ("alpha", "DE"): -20, ("beta", "US"): 8, ("gamma", "US"): -200}
+"""Days after START at which products were launched where; gamma before there were any figures."""
+
+
+def labels() -> pd.DataFrame:
+    """Launches, a second indication that came later, and a product without a date."""
+    rows = [(product, country, "first", days) for (product, country), days in LAUNCHES.items()]
+    rows += [("alpha", "US", "second", 5), ("delta", "US", "first", None)]
+    return pd.DataFrame(
+        [
+            {
+                "product_id": product, "country": country, "indication": indication,
+                "launch_date": None if days is None else pd.Timestamp(START + days * DAY, unit="s").date(),
+            }
+            for product, country, indication, days in rows
+        ]
+    )  # fmt: skip
 
 
 def signals(seed: int, *, n: int = 60) -> pd.DataFrame:
@@ -121,11 +141,29 @@ class Family:
     at: str
 
 
+def _taken_up(table: pd.DataFrame, seed: int) -> Any:
+    """Whether a unit had begun with a product: each at a moment of its own, some before its launch."""
+    rng = np.random.default_rng([seed, 5])
+    first = {pair: START + int(rng.integers(-70, 60)) * DAY for pair in sorted(set(_pairs(table)))}
+    begun = pd.to_datetime(table["period"]).to_numpy("datetime64[s]").astype("int64")
+    return begun >= np.array([first[pair] for pair in _pairs(table)])
+
+
+def _pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
+    units = table["hcp_id"].fillna(table["brick_id"])
+    return list(zip(units.tolist(), table["product_id"].tolist(), strict=True))
+
+
 def _prescribing(world: Any, seed: int) -> Any:
     table = pd.concat([prescriptions(seed), prescriptions(seed + 1, hcps=3, level="brick")])
+    table = table.assign(
+        **{figure: table[figure].where(_taken_up(table, seed), 0.0) for figure in ("trx", "nrx")}
+    )
     content = world.content().assign(product_id=[PRODUCT_OF[f"c{i}"] or None for i in range(5)])
     people = world.hcps().assign(brick_id=["b0", "b1", None, "b7", "b0", "b1"])
-    return world.engagement(world.random_records(seed), content=content, hcps=people, prescriptions=table)
+    return world.engagement(
+        world.random_records(seed), content=content, hcps=people, prescriptions=table, labels=labels()
+    )
 
 
 def _signalled(world: Any, seed: int) -> Any:
@@ -148,6 +186,9 @@ PRESCRIPTIONS = Family(
         PrescriptionShare(periods=4),
         PrescriptionShare(own=True),
         Prescriptions(level="brick", own=True, by="product_id"),
+        Adoption(least=2),
+        Adoption(of="trx", by="product_id"),
+        Adoption(by="product_id", own=True, least=1),
     ),
     _prescribing,
     at="2026-02-10",

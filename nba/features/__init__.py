@@ -1,5 +1,6 @@
 """Features that know what they mean, and labels that wait until their window has closed."""
 
+from nba.features.adoption import Adoption
 from nba.features.amounts import Depth, Familiarity, Novelty, Sum
 from nba.features.asked import Asked
 from nba.features.declare import (
@@ -73,6 +74,7 @@ __all__ = [
     "Seen",
     "Streak",
     "Acceleration",
+    "Adoption",
     "Depth",
     "DepthVelocity",
     "Distinct",

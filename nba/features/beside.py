@@ -30,6 +30,7 @@ class Sight:
     view : (K,) for an own view each action's key; -1 where it has none
     row, pair : (n_requests,) of an own view
     events : everybody's interactions
+    learned : what fit learned of the measure
     """
 
     hcps: Strings
@@ -41,6 +42,7 @@ class Sight:
     row: Ints
     pair: Ints
     events: Events
+    learned: tuple[Any, ...] = ()
 
     def said(self, column: str) -> Strings:
         """(n_rows,) what the hcp table says of each HCP; "" where it says nothing."""
@@ -76,6 +78,10 @@ class TableMeasure:
     """The table it reads; without it the measure has no column."""
     known_by: ClassVar[tuple[str, str]]
     """The columns that say when a row of the table began, and when it could first be read."""
+    also: ClassVar[tuple[str, ...]] = ()
+    """Further tables that it reads, as they are; without one of them it has no column either."""
+    prior: ClassVar[type[Any] | None] = None
+    """What it learns in fit, for each of its columns or for all of them; None is nothing."""
     keys_by: ClassVar[tuple[str, ...]] = ()
     """What ``by`` may be."""
     own_by: ClassVar[tuple[str, ...]] = ()
@@ -109,9 +115,17 @@ class TableMeasure:
         """The table as the measure reads it, made once."""
         raise NotImplementedError
 
+    def laid(self, beside: Mapping[str, Any]) -> Any:
+        """What it reads, of all tables beside the log as they were laid out."""
+        return beside[self.table]
+
     def keys_met(self, laid: Any, *, until: int) -> tuple[str, ...]:
         """What its columns are about, by what was known before ``until``."""
         return ("",)
+
+    def learn(self, laid: Any, people: Columns, *, until: int) -> tuple[Any, ...]:
+        """What it has to know of others, by what was known of the HCPs of a table before ``until``."""
+        return ()
 
     def read(self, sight: Sight, laid: Any) -> list[Floats]:
         """Its values: (n_rows, n_keys), or (n_requests, 1) of an own view; counts behind them may follow."""
@@ -179,6 +193,8 @@ class LaidOut:
             columns = table_of(tables, measure.table)
             if columns is not None:
                 found[measure.table] = self.once(measure.table, columns, type(measure).lay_out)
+            more = {name: table_of(tables, name) for name in measure.also}
+            found |= {name: columns for name, columns in more.items() if columns is not None}
         return found
 
     def once(self, name: str, columns: Columns, make: Callable[[Columns], Any]) -> Any:
@@ -192,6 +208,11 @@ class LaidOut:
         return LaidOut, ()
 
 
+def tables_of(measure: TableMeasure) -> tuple[str, ...]:
+    """The tables beside the log that a measure reads."""
+    return measure.table, *measure.also
+
+
 def check_there(measures: Iterable[TableMeasure], laid: Mapping[str, Any]) -> None:
     """Refuse tables that lack what fitted columns are made of.
 
@@ -200,7 +221,7 @@ def check_there(measures: Iterable[TableMeasure], laid: Mapping[str, Any]) -> No
     ArgumentError
         Naming the tables.
     """
-    missing = sorted({measure.table for measure in measures} - set(laid))
+    missing = sorted({name for measure in measures for name in tables_of(measure)} - set(laid))
     if missing:
         raise ArgumentError(
             f"The data hold no table {' and no table '.join(missing)}, which these features were fitted "

@@ -11,7 +11,7 @@ import numpy as np
 from nba.contracts import DAY, Evidence, Feature, Floats
 from nba.errors import ArgumentError
 from nba.features.beside import TableMeasure
-from nba.history import BetaPrior, GammaPrior, Op, Reference, beta_prior
+from nba.history import BetaPrior, GammaPrior, Op, Reference, Uptake, beta_prior
 from nba.tables import TABLES
 
 Of: TypeAlias = str
@@ -21,7 +21,7 @@ By: TypeAlias = str | None
 """Per which key: "channel", "topic", "content", "pair", any content tag or column of the log that says what
 kind of event it was, "hour", "hour_block" or "weekday" of the HCP's own clock, or None for all at once."""
 
-Prior: TypeAlias = BetaPrior | GammaPrior | Reference
+Prior: TypeAlias = BetaPrior | GammaPrior | Reference | Uptake
 
 _EVENTS = {
     "touches": "contacts",

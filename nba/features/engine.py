@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nba.contracts import Action, Bools, Columns, Design, Feature, Floats, Ints, State, Strings
 from nba.errors import ArgumentError, NBAWarning, NotFittedError
 from nba.features.asked import Asked
-from nba.features.beside import LaidOut, Sight, TableMeasure, check_there
+from nba.features.beside import LaidOut, Sight, TableMeasure, check_there, tables_of
 from nba.features.blocks import Beside, block_of, is_own, narrowed
 from nba.features.compiled import Compiled
 from nba.features.declare import (
@@ -65,7 +65,8 @@ class EngagementFeatures:
     keys_ : per kind of key the values that have columns of their own
     levels_ : per column of the hcp table the values that have flags of their own
     table_keys_ : per measure of a table beside the log (its place among them) what its columns are about
-    priors_ : per rate (its place among the measures) the prior of each column, learned in fit
+    priors_ : per measure that learns (its place among the measures) what it learned in fit: of rates the
+        prior of each column
     columns_ : per measure the columns it gives
     shared_features_, own_features_, catalogue_ : what the columns mean; the catalogue has shared ones first
     notes_ : which measures gave no column, and why
@@ -411,7 +412,8 @@ class EngagementFeatures:
         self.own_features_ = tuple(f for m, columns in described if is_own(m) for f in columns)
         self.notes_ = tuple(
             f"{m.name('...')}: no value to give it a column." if isinstance(m, HistoryMeasure)
-            else f"{m.name('...')}: no {m.table} table, or nothing in it, to give it a column."
+            else f"{m.name('...')}: no {' or '.join(tables_of(m))} table, or nothing in it, to give it "
+            "a column."
             if isinstance(m, TableMeasure)
             else f"attribute({m.column}): no value that {m.min_hcps} HCPs share, so it has no column."
             for m, columns in described
@@ -438,9 +440,9 @@ class EngagementFeatures:
         missing: set[str] = set()
         for i, measure in enumerate(self.measures):
             if isinstance(measure, TableMeasure):
-                laid = events.beside.get(measure.table)
-                missing |= {measure.table} if laid is None else set()
-                found[i] = () if laid is None else measure.keys_met(laid, until=until)
+                lacking = set(tables_of(measure)) - set(events.beside)
+                missing |= lacking
+                found[i] = () if lacking else measure.keys_met(measure.laid(events.beside), until=until)
         if missing:
             warnings.warn(
                 f"There is no table {' and no table '.join(sorted(missing))}: features of it get no columns. "
@@ -456,6 +458,8 @@ class EngagementFeatures:
         moments = np.full(len(who), until, dtype=np.int64)
         priors: dict[int, tuple[Prior, ...]] = {}
         for i, measure in enumerate(self.measures):
+            if isinstance(measure, TableMeasure) and measure.prior is not None and self.table_keys_[i]:
+                priors[i] = measure.learn(measure.laid(events.beside), hcps, until=until)
             if not isinstance(measure, HistoryMeasure) or measure.prior is None:
                 continue
             if isinstance(measure, Standing):
@@ -585,9 +589,9 @@ class EngagementFeatures:
             keys, view = asked.own[str(measure.by)]
         sight = Sight(
             hcps=rows.hcps, at=rows.at, people=rows.table, place=place, keys=keys, view=view, row=row,
-            pair=pair, events=rows.events,
+            pair=pair, events=rows.events, learned=self.priors_.get(i, ()),
         )  # fmt: skip
-        return measure.read(sight, rows.events.beside[measure.table])
+        return measure.read(sight, measure.laid(rows.events.beside))
 
     def _designed(
         self, raw: Sequence[Sequence[Floats]], n_rows: int, asked: Asked, row: Ints, pair: Ints

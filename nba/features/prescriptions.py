@@ -123,11 +123,32 @@ class Panel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfPrescriptions(TableMeasure):
+class OfPanel(TableMeasure):
     """What all measures of prescriptions share.
 
     Nobody sees them but who may: they are set to missing for HCPs who opted out of prescriber data (PDRP),
     before anything is scored, and no card ever speaks of them.
+    """
+
+    table: ClassVar[str] = "prescriptions"
+    known_by: ClassVar[tuple[str, str]] = ("period", "available_at")
+    keys_by: ClassVar[tuple[str, ...]] = ("product_id",)
+    own_by: ClassVar[tuple[str, ...]] = ("product_id",)
+    visibility: ClassVar[Literal["rep", "hq", "restricted"]] = "restricted"
+    group: ClassVar[str] = "prescriptions"
+
+    @classmethod
+    def lay_out(cls, columns: Columns) -> Panel:
+        """The table as a panel."""
+        return Panel.of(columns)
+
+    def _family(self) -> Literal["behavioural", "clinical", "contextual"]:
+        return "clinical"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfPrescriptions(OfPanel):
+    """What measures of the latest periods share.
 
     Parameters
     ----------
@@ -138,12 +159,6 @@ class OfPrescriptions(TableMeasure):
 
     periods: int = 3
     level: Level = "hcp"
-    table: ClassVar[str] = "prescriptions"
-    known_by: ClassVar[tuple[str, str]] = ("period", "available_at")
-    keys_by: ClassVar[tuple[str, ...]] = ("product_id",)
-    own_by: ClassVar[tuple[str, ...]] = ("product_id",)
-    visibility: ClassVar[Literal["rep", "hq", "restricted"]] = "restricted"
-    group: ClassVar[str] = "prescriptions"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -151,11 +166,6 @@ class OfPrescriptions(TableMeasure):
             raise ArgumentError(f"level is {self.level!r}; expected one of {', '.join(LEVELS)}.")
         if not 1 <= self.periods <= 120:
             raise ArgumentError(f"periods is {self.periods}; expected 1 to 120.")
-
-    @classmethod
-    def lay_out(cls, columns: Columns) -> Panel:
-        """The table as a panel."""
-        return Panel.of(columns)
 
     def keys_met(self, laid: Panel, *, until: int) -> tuple[str, ...]:
         """The products of which anything was available before ``until``."""
@@ -177,20 +187,17 @@ class OfPrescriptions(TableMeasure):
             np.array(into, dtype=np.int64), unit, np.ascontiguousarray(sight.at, dtype=np.int64), first, last,
             len(sight.keys),
         )  # fmt: skip
-        sums[~seen | _protected(sight)] = np.nan
+        sums[~seen | protected(sight)] = np.nan
         return sums, count
 
     def _label(self, key: str) -> str:
         return f"prescriptions of {key}" if key else "prescriptions"
 
-    def _family(self) -> Literal["behavioural", "clinical", "contextual"]:
-        return "clinical"
-
     def _tail(self) -> list[str]:
         return [f"{self.periods} periods", *(["brick"] if self.level == "brick" else [])]
 
 
-def _protected(sight: Sight) -> Bools:
+def protected(sight: Sight) -> Bools:
     """(n_rows,) HCPs whose prescriptions may not be read, or of whom nobody knows whether they may."""
     closed = np.ones(len(sight.place), dtype=np.bool_)
     known = sight.place >= 0
@@ -211,7 +218,7 @@ class OfFigure(OfPrescriptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_figure(self.of)
+        check_figure(self.of)
 
     @property
     def needs(self) -> tuple[tuple[str, ...], ...]:
@@ -285,7 +292,7 @@ def _counted(sums: Floats) -> Floats:
     return found
 
 
-def _check_figure(figure: Any) -> None:
+def check_figure(figure: Any) -> None:
     if figure not in FIGURES:
         raise ArgumentError(f"of is {figure!r}; expected one of {', '.join(FIGURES)}.")
 
@@ -320,7 +327,7 @@ def prescribing_sensitivity(
     NBAWarning
         If the mean elasticity is outside what the literature would believe (-0.1 to 0.6).
     """
-    _check_figure(of)
+    check_figure(of)
     moment, columns = as_moment(at), table_of(data, "prescriptions")
     if columns is None:
         raise ArgumentError("There is no prescriptions table. Give it to Engagement; nothing stands for it.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba.contracts import Columns
+from nba.contracts import FOREVER, NEVER, Columns
 from nba.features.beside import TableMeasure
 from nba.features.declare import ON_THE_CLOCK, Attribute, Declared, Fit, HistoryMeasure
 from nba.features.habits import Rhythm
@@ -145,6 +145,8 @@ def _filled(data: Engagement, path: str) -> float:
     values = columns[column]
     if values.dtype == object:
         return float(np.mean([bool(value) for value in values]))
+    if values.dtype.kind == "i":
+        return float(np.mean((values != NEVER) & (values != FOREVER)))
     return float(np.mean(~np.isnan(values))) if values.dtype.kind == "f" else 1.0
 
 

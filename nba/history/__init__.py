@@ -7,6 +7,7 @@ from nba.history.kernel import sweep, warm_up
 from nba.history.reference import Reference
 from nba.history.shrink import BetaPrior, GammaPrior, beta_prior, gamma_prior
 from nba.history.touches import is_success, touch_answered
+from nba.history.uptake import Uptake
 
 __all__ = [
     "BetaPrior",
@@ -15,6 +16,7 @@ __all__ = [
     "Measure",
     "Op",
     "Reference",
+    "Uptake",
     "beta_prior",
     "continuation_rates",
     "gamma_prior",

@@ -462,6 +462,19 @@ def survival(times: Floats, happened: Bools) -> tuple[Floats, Floats]:
     return when, np.cumprod(1.0 - stopped / np.maximum(waiting, 1.0))
 
 
+def still_waiting(when: Floats, waiting: Floats, times: Floats) -> Floats:
+    """Which share is still waiting after some times, by the curve of :func:`survival`.
+
+    Examples
+    --------
+    >>> when, waiting = survival(np.array([1.0, 3.0]), np.array([True, True]))
+    >>> still_waiting(when, waiting, np.array([0.5, 1.0, 2.0, 9.0])).tolist()
+    [1.0, 0.5, 0.5, 0.0]
+    """
+    found: Floats = np.append(1.0, waiting)[np.searchsorted(when, times, side="right")]
+    return found
+
+
 def contextual_velocity(hours: Floats, delivered: Bools) -> float:
     """Median hours from what changed an HCP's state to the first matching action; NaN where under half came.
 
@@ -498,7 +511,36 @@ def adoption_standing(days: Floats, adopted: Bools) -> Floats:
     array([0.75, 0.5 ,  nan,  nan])
     """
     when, waiting = survival(days, adopted)
-    place = np.searchsorted(when, days)
-    later = np.append(waiting, np.nan)[np.minimum(place, len(waiting))]
-    found: Floats = np.where(adopted, later, np.nan)
+    found: Floats = np.where(adopted, still_waiting(when, waiting, days), np.nan)
+    return found
+
+
+def adoption_rank(before: Floats, after: Floats, adopted: Bools) -> Floats:
+    """Where HCPs stand in taking a product up: the share that does it later, who does it as early half.
+
+    Who is waiting will stand somewhere below the share that waits as well: half of it is expected, so that
+    nothing is said (0.5) of who had no time yet. Over those whom the shares were learned from the mean is
+    0.5 where nobody was lost sight of before others adopted.
+
+    Parameters
+    ----------
+    before, after : shares of colleagues still waiting just before and just after the adoption; ``after`` is
+        that of now for who is waiting
+    adopted : of the same shape
+
+    Returns
+    -------
+    of the same shape, in [0, 1], high for the earliest
+
+    References
+    ----------
+    Prentice (1978), Biometrika 65:167-179, scores of a rank test with censored times.
+
+    Examples
+    --------
+    >>> before, after = np.array([1.0, 0.75, 0.5]), np.array([0.75, 0.5, 0.5])
+    >>> adoption_rank(before, after, np.array([True, True, False])).tolist()
+    [0.875, 0.625, 0.25]
+    """
+    found: Floats = np.where(adopted, (before + after) / 2, after / 2)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from nba.contracts import NEVER
+from nba.contracts import FOREVER, NEVER
 
 
 @njit(cache=True, nogil=True)
@@ -49,6 +49,43 @@ def panel_sums(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                     sums[row, key] += value[told]
             i = after
     return sums, seen
+
+
+@njit(cache=True, nogil=True)
+def first_told(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    start, about, period, known, value, into, unit, at, n_keys
+):
+    """Find the first period of which more than nothing had last been told before a moment.
+
+    Parameters
+    ----------
+    start, about, period, known, value, into, unit, at : as :func:`panel_sums` takes them
+
+    Returns
+    -------
+    first : (n_rows, n_keys) int64, FOREVER where there is none
+    seen : (n_rows,) whether anything at all of the unit was known
+    """
+    found = np.full((len(unit), n_keys), FOREVER, dtype=np.int64)
+    seen = np.zeros(len(unit), dtype=np.bool_)
+    for row in range(len(unit)):
+        if unit[row] < 0:
+            continue
+        i, end = start[unit[row]], start[unit[row] + 1]
+        while i < end:
+            told = -1
+            after = i
+            while after < end and about[after] == about[i] and period[after] == period[i]:
+                if known[after] < at[row]:
+                    told = after
+                after += 1
+            if told >= 0:
+                seen[row] = True
+                key = into[about[i]]
+                if key >= 0 and value[told] > 0:
+                    found[row, key] = min(found[row, key], period[i])
+            i = after
+    return found, seen
 
 
 @njit(cache=True, nogil=True)

@@ -16,10 +16,12 @@ from nba.features import EngagementFeatures, Events
 from nba.features.beside import TableMeasure
 from nba.features.declare import KINDS
 from nba.history import Histories
-from nba.tables import Engagement, as_moment
+from nba.tables import Engagement, as_moment, table_of
 
 _BESIDE = {measure.table: measure.known_by for measure in KINDS.values() if issubclass(measure, TableMeasure)}
 """Tables beside the log that measures read: when a row began, and when it could first be read."""
+_ALSO = sorted({name for kind in KINDS.values() if issubclass(kind, TableMeasure) for name in kind.also})
+"""Tables of no moments that they read beside these."""
 _FIGURES = ("trx", "nrx", "nbrx", "market_trx")
 _DERIVED = ["machine", "touch", "engaged"]
 _MOST_ACTIONS = 12
@@ -218,6 +220,8 @@ def _leaky_tables(features: EngagementFeatures, data: Engagement, leak: str) -> 
                 early = 7 * DAY if leak == "a week too far" else 1
                 columns |= {name: columns[name] - early for name in (began, read)}
             found[measure.table] = type(measure).lay_out(columns)
+            more = {name: table_of(data, name) for name in measure.also}
+            found |= {name: table for name, table in more.items() if table is not None}
     return found
 
 
@@ -253,7 +257,7 @@ def _rebuilt(
 ) -> Engagement:
     """The same tables with another log, and others beside it."""
     tables = {name: table for name, table in data.tables.items() if table is not None}
-    beside = {name: tables[name] for name in _BESIDE if name in tables} | (changed or {})
+    beside = {name: tables[name] for name in (*_BESIDE, *_ALSO) if name in tables} | (changed or {})
     people = data.hcps if hcps is None else data.hcps[data.hcps["hcp_id"].isin(hcps)]
     latest = int(log["recorded_at"].max().timestamp()) + 1
     until = pd.Timestamp(max(latest, data.observed_until), unit="s", tz="UTC")

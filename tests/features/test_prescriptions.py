@@ -18,6 +18,7 @@ from numpy.testing import assert_allclose
 import nba
 from nba.errors import ArgumentError, CheckError, NBAWarning
 from nba.features import (
+    Adoption,
     Attribute,
     Count,
     EngagementFeatures,
@@ -46,8 +47,65 @@ class Slow:
         people = data.hcps.set_index("hcp_id")
         self.bricks = people["brick_id"].fillna("").to_dict()
         self.closed = people["pdrp_opt_out"].to_dict()
+        self.countries = people["country"].to_dict()
+        self.specialties = people["specialty"].fillna("").to_dict()
+        self.labels = data.labels.to_dict("records")
+        self.at = at
 
-    def value(self, measure: Any, hcp: str, product: str) -> float:
+    def since_launch(self, measure: Any, hcp: str, product: str, since: Any) -> tuple[int, bool] | None:
+        """Days from launch to the first prescription, or without one to the last period; None: unknown."""
+        rows = [r for r in self.rows if isinstance(r["hcp_id"], str)]
+        mine = [r for r in rows if r["hcp_id"] == hcp]
+        launched = [
+            r["launch_date"] for r in self.labels
+            if r["product_id"] == product and r["country"] == self.countries[hcp]
+        ]  # fmt: skip
+        launched = [day for day in launched if not pd.isna(day)]
+        if self.closed[hcp] or not mine or not launched:
+            return None
+        launch, last = min(launched), max(r["period"] for r in rows)
+        if launch < since or launch.timestamp() >= self.at or last < launch:
+            return None
+        for period in sorted({r["period"] for r in mine}):
+            told = [r for r in mine if r["period"] == period and r["product_id"] == product]
+            if told and max(told, key=lambda r: r["available_at"])[measure.of] > 0:
+                return max((period - launch).days, 0), True
+        return (last - launch).days, False
+
+    def waiting(self, measure: Any, hcp: str, product: str) -> dict[int, float]:
+        """Kaplan and Meier's curve of the HCP's colleagues: the share that waits on after each day."""
+        since = min((r["period"] for r in self.rows if isinstance(r["hcp_id"], str)), default=None)
+        times = {h: self.since_launch(measure, h, product, since) for h in self.closed}
+        times = {h: time for h, time in times.items() if time is not None}
+        own = self.specialties[hcp]
+        colleagues = [time for h, time in times.items() if own and self.specialties[h] == own]
+        group = colleagues if len(colleagues) >= measure.least else list(times.values())
+        curve, left = {-1: 1.0}, 1.0
+        for day in sorted({d for d, adopted in group if adopted}):
+            at_risk = sum(d >= day for d, _ in group)
+            left *= 1 - sum(adopted and d == day for d, adopted in group) / at_risk
+            curve[day] = left
+        return curve
+
+    def adoption(self, measure: Any, hcp: str, product: str, then: Slow) -> float:
+        """By the curves of an earlier look at the table."""
+        since = min((r["period"] for r in then.rows if isinstance(r["hcp_id"], str)), default=None)
+        ranks = []
+        for name in [product] if product else ["alpha", "beta", "gamma"]:
+            launched = [r["launch_date"] for r in self.labels if r["product_id"] == name]
+            if not any(since <= day < pd.Timestamp(then.at, unit="s", tz="UTC") for day in launched):
+                continue  # nothing was learned of it
+            time = self.since_launch(measure, hcp, name, since)
+            if time is not None:
+                curve = then.waiting(measure, hcp, name)
+                after = curve[max(day for day in curve if day <= time[0])]
+                before = curve[max(day for day in curve if day < time[0])]
+                ranks.append((before + after) / 2 if time[1] else after / 2)
+        return sum(ranks) / len(ranks) if ranks else math.nan
+
+    def value(self, measure: Any, hcp: str, product: str, then: Slow) -> float:
+        if isinstance(measure, Adoption):
+            return self.adoption(measure, hcp, product, then)
         level = f"{measure.level}_id"
         unit = hcp if measure.level == "hcp" else self.bricks[hcp]
         rows = [r for r in self.rows if measure.level == "hcp" or not isinstance(r["hcp_id"], str)]
@@ -88,10 +146,11 @@ def test_every_column_equals_going_through_the_rows(world: Any, seed: int) -> No
 
     design = world.design_of(features, data, hcps=HCPS, at=at, actions=PUSHED)
 
+    fitted = Slow(data, max(at))
     for i, hcp in enumerate(HCPS):
         slow = Slow(data, at[i])
         shared = [
-            slow.value(m, hcp, column.key)
+            slow.value(m, hcp, column.key, fitted)
             for m, columns in zip(features.measures, features.columns_, strict=True)
             if not m.own
             for column in columns
@@ -99,7 +158,7 @@ def test_every_column_equals_going_through_the_rows(world: Any, seed: int) -> No
         assert_allclose(design.shared[i], shared, rtol=1e-12)
         for k, action in enumerate(PUSHED):
             product = PRODUCT_OF[action.content]
-            own = [slow.value(m, hcp, product) if product else math.nan for m in MEASURES if m.own]
+            own = [slow.value(m, hcp, product, fitted) if product else math.nan for m in MEASURES if m.own]
             assert_allclose(design.own[i * len(PUSHED) + k], own, rtol=1e-12)
 
 
@@ -162,6 +221,7 @@ def test_readiness_names_what_is_missing(world: Any) -> None:
 
     assert not report.ready
     assert "prescriptions.market_trx" in str(report)
+    assert "labels.launch_date is empty; it would add 3" in str(report)
 
 
 @pytest.mark.parametrize(
@@ -173,11 +233,108 @@ def test_readiness_names_what_is_missing(world: Any) -> None:
         (lambda: Prescriptions(periods=0), "periods is 0"),
         (lambda: Prescriptions(level="rep"), "level is 'rep'"),
         (lambda: PrescriptionShare(by=None), "no market"),
+        (lambda: Adoption(of="units"), "of is 'units'"),
+        (lambda: Adoption(among="colour"), "'colour' is not in hcps"),
+        (lambda: Adoption(least=0), "least is 0"),
     ],
 )
 def test_what_cannot_be_is_refused(make: Any, said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
         make()
+
+
+# --- adoption ---------------------------------------------------------------------------------------------
+
+
+def launched(world: Any, *, launch: int | None = 0, n: int = 60) -> Any:
+    """A product of which HCP i prescribes from day 5 i after START on, told in periods of five days."""
+    starts = START + np.arange(-10, n) * 5 * DAY
+    table = pd.DataFrame(
+        [
+            {
+                "hcp_id": f"h{i:02d}", "period": pd.Timestamp(start, unit="s").date(), "product_id": "alpha",
+                "nrx": float(start >= START + 5 * i * DAY), "available_at": start + 9 * DAY,
+            }
+            for i in range(n)
+            for start in starts
+        ]
+    )  # fmt: skip
+    people = pd.DataFrame(
+        {"hcp_id": [f"h{i:02d}" for i in range(n)], "country": "US", "specialty": ["a", "b"] * (n // 2)}
+    )
+    day = None if launch is None else pd.Timestamp(START + launch * DAY, unit="s").date()
+    label = pd.DataFrame(
+        [{"product_id": "alpha", "country": "US", "indication": "first", "launch_date": day}]
+    )
+    record = world.touch("t0", "h00", START, recorded=START, channel="push", content="c0", outcome="sent")
+    table = table.assign(available_at=moments(table["available_at"]))
+    return world.engagement([record], hcps=people, prescriptions=table, labels=label)
+
+
+def test_a_planted_order_of_adoption_is_found_and_its_thresholds_are_shown(world: Any) -> None:
+    data = launched(world)
+    whole = EngagementFeatures([Adoption(least=1_000)], dtype="float64").fit(data, until="2027-01-01")
+    halves = EngagementFeatures([Adoption(least=30)], dtype="float64").fit(data, until="2027-01-01")
+
+    among_all = whole.transform(data, at="2027-01-01").to_numpy()[:, 0]
+    among_own = halves.transform(data, at="2027-01-01").to_numpy()[:, 0]
+
+    assert_allclose(among_all, (59.5 - np.arange(60)) / 60)
+    assert_allclose(among_own, (29.5 - np.arange(60) // 2) / 30)
+    assert [str(uptake) for uptake in halves.priors_[0]] == [
+        "alpha, everybody: 60 of 60 took it up; a tenth within 25 days, a half within 145",
+        "alpha, a: 30 of 30 took it up; a tenth within 20 days, a half within 140",
+        "alpha, b: 30 of 30 took it up; a tenth within 25 days, a half within 145",
+    ]
+
+
+def test_who_is_waiting_falls_behind_as_colleagues_adopt(world: Any) -> None:
+    data = launched(world)
+    features = EngagementFeatures([Adoption(least=1_000)], dtype="float64").fit(data, until="2027-01-01")
+
+    found = [features.transform(data, at=at, hcps=["h50"]).iloc[0, 0] for at in ("2026-01-12", "2026-04-01")]
+
+    assert found[0] == pytest.approx(59 / 60 / 2)  # one period was published: h00 was alone in it
+    assert found[1] < 0.4
+
+
+def test_a_launch_that_the_figures_did_not_see_gives_no_column(world: Any) -> None:
+    for launch in (-60, None):
+        features = EngagementFeatures([Adoption()]).fit(launched(world, launch=launch), until="2027-01-01")
+
+        assert features.columns_ == ((),)
+        assert "no prescriptions or labels table, or nothing in it" in features.notes_[0]
+
+
+def test_without_labels_there_is_no_adoption_aloud(world: Any) -> None:
+    data = launched(world)
+    tables = {name: data.tables[name] for name in ("hcps", "prescriptions")}
+    record = world.touch("t0", "h00", START, recorded=START, channel="push", content="c0", outcome="sent")
+    bare = world.engagement([record], **tables)
+
+    with pytest.warns(NBAWarning, match="no table labels"):
+        assert EngagementFeatures([Adoption()]).fit(bare, until="2027-01-01").columns_ == ((),)
+    with pytest.raises(ArgumentError, match="no table labels"):
+        EngagementFeatures([Adoption()]).fit(data, until="2027-01-01").transform(bare, at="2027-01-01")
+
+
+def test_figures_of_who_opted_out_are_not_learned_from(world: Any) -> None:
+    data = launched(world)
+    hcps = data.hcps.assign(pdrp_opt_out=[i < 30 for i in range(60)])
+    tables = {"hcps": hcps, "prescriptions": data.prescriptions, "labels": data.labels}
+    record = world.touch("t0", "h00", START, recorded=START, channel="push", content="c0", outcome="sent")
+    features = EngagementFeatures([Adoption(least=1_000)], dtype="float64")
+
+    found = features.fit(world.engagement([record], **tables), until="2027-01-01").transform(
+        world.engagement([record], **tables), at="2027-01-01"
+    )
+
+    assert features.priors_[0][0].n == 30
+    assert found.iloc[:30, 0].isna().all()
+    assert_allclose(found.iloc[30:, 0], (29.5 - np.arange(30)) / 30)
+
+
+# --- what a card may say ----------------------------------------------------------------------------------
 
 
 def territory(*, of_opted_out: float) -> Any:
