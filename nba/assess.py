@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nba import evaluation, explain
-from nba.contracts import DO_NOTHING, Action, Columns, Contributions, Floats, Ints, Labels
+from nba import evaluation, explain, policies
+from nba.contracts import (
+    DAY,
+    DO_NOTHING,
+    Action,
+    Columns,
+    Contributions,
+    Floats,
+    Ints,
+    Labels,
+    Outcome,
+    Receipt,
+)
 from nba.decision import Known
 from nba.errors import ArgumentError
 from nba.evaluation import Interval
@@ -18,6 +31,9 @@ from nba.models import SegmentBaseline
 from nba.plan import Plan
 from nba.tables import Engagement, as_moment
 from nba.why import Why
+
+if TYPE_CHECKING:
+    from nba.store import Log
 
 
 @dataclass(frozen=True)
@@ -155,6 +171,77 @@ def true_worth(plan: Plan, territory: Any, *, value: float, costs: Mapping[str, 
     worth = np.where(touched, p * value - cost, 0.0)
     hcps = np.array([hcp for hcp, _ in chosen], dtype=object)
     return Worth(evaluation.clustered_mean(worth, hcps), int(touched.sum()), float(p[touched].sum()))
+
+
+def lift_from_log(log: Log, data: Engagement, *, at: Any = None) -> evaluation.Lift:
+    """What a log's choices earned beyond random ones among what was eligible, whatever a model believes.
+
+    A decision is worth what came of it: its priority with the result in the place of the propensity, costs
+    only where there was a touch; doing nothing its own value, a void decision 0. It counts once every window
+    of its moment has closed, whatever was chosen; censored ones and holdouts do not. Random takes any action
+    that the rules left, scarce ones too.
+
+    Parameters
+    ----------
+    at : what is known strictly before it; None is all that the tables have
+
+    Raises
+    ------
+    SelectionError, ArgumentError
+        If the log has no such decisions, or those of one HCP or capacity group only.
+
+    Warns
+    -----
+    NBAWarning
+        Where random is far from what was logged, so that few decisions tell of it.
+    """
+    moment = data.observed_until if at is None else min(as_moment(at), data.observed_until)
+    frame = log.decisions()
+    committed = set(frame.loc[frame["status"] == "committed", "decision_id"])
+    outcomes = {row.decision_id: row for row in log.outcomes(data, at=moment, settle=False).rows}
+    rows: list[tuple[Receipt, float]] = []
+    for receipt in log.receipts():
+        closed = receipt.valid_until + round(receipt.horizon_days * DAY) < moment
+        if not closed or policies.is_held(receipt.holdout):
+            continue
+        found = _came_to(receipt, outcomes.get(receipt.decision_id), idle=receipt.decision_id in committed)
+        if found is not None:
+            rows.append((receipt, found))
+    if not rows:
+        raise ArgumentError("The log has no decision yet whose windows have closed; come back later.")
+    return evaluation.logged_lift(
+        worth=np.array([worth for _, worth in rows]),
+        selection_prob=np.array([receipt.selection_prob for receipt, _ in rows]),
+        options=np.array([float(len(receipt.eligible)) for receipt, _ in rows]),
+        cluster=_tied([receipt for receipt, _ in rows]),
+    )
+
+
+def _came_to(receipt: Receipt, outcome: Outcome | None, *, idle: bool) -> float | None:
+    """What a decision was worth; None where that is not known."""
+    if receipt.action == DO_NOTHING:
+        return receipt.priority if idle else None
+    if outcome is None or outcome.state in ("pending", "censored"):
+        return None
+    costs = sum(receipt.terms.get(name, 0.0) for name in policies.COSTS)
+    factors = [v for name, v in receipt.terms.items() if name not in (*policies.COSTS, "propensity")]
+    earned = float(outcome.reward or 0.0) * math.prod(factors)
+    return earned - (costs if outcome.touched_at is not None else 0.0)
+
+
+def _tied(receipts: Sequence[Receipt]) -> NDArray[Any]:
+    """Whose decision each is: HCPs whom a capacity group ever tied together are one."""
+    leader: dict[str, str] = {}
+
+    def first(name: str) -> str:
+        while leader.setdefault(name, name) != name:
+            leader[name] = name = leader[leader[name]]
+        return name
+
+    for receipt in receipts:
+        if receipt.group:
+            leader[first(f"hcp {receipt.hcp_id}")] = first(f"group {receipt.group}")
+    return np.array([first(f"hcp {receipt.hcp_id}") for receipt in receipts], dtype=object)
 
 
 @dataclass(frozen=True)
@@ -405,6 +492,7 @@ __all__ = [
     "Without",
     "Worth",
     "later_window",
+    "lift_from_log",
     "reason_faithfulness",
     "reason_stability",
     "true_worth",

@@ -71,6 +71,41 @@ class Plan:
         spread = policies.Spread.together([policies.Spread.of(part.settled.pmf) for part in parts])
         return spread.concentration(parts[0].candidates.actions) if parts else None
 
+    @cached_property
+    def lift(self) -> evaluation.Lift | None:
+        """What its choices are expected to be worth beyond random ones among the eligible; None without any.
+
+        Expected by the model whose priorities chose, so no better than it is; `assess.lift_from_log` tells
+        what came of it. HCPs of a permanent holdout are left out: nobody chose for them.
+        """
+        found = [
+            [worth[~part.settled.held] for worth in evaluation.expected_worth(part.settled.pmf)]
+            for part in self._receipts.parts
+        ]
+        if not sum(len(chosen) for chosen, _ in found):
+            return None
+        chosen, at_random = (np.concatenate(pieces) for pieces in zip(*found, strict=True))
+        return evaluation.expected_lift(chosen, at_random)
+
+    def summary(self) -> dict[str, Any]:
+        """How many HCPs, actions and test suggestions, and the lift over random eligible: plain values."""
+        parts = self._receipts.parts
+        return {
+            "hcps": len(self),
+            "with_action": sum(int((part.settled.choice.action > 0).sum()) for part in parts),
+            "explored": sum(int(part.settled.choice.explored.sum()) for part in parts),
+            "lift": None if self.lift is None else self.lift.to_dict(),
+        }
+
+    def __str__(self) -> str:
+        told = self.summary()
+        counts = (
+            f"{told['hcps']:,} HCPs, {told['with_action']:,} with an action, {told['explored']:,} explored"
+        )
+        return counts if self.lift is None else f"{counts}\n{self.lift}"
+
+    __repr__ = __str__
+
     def holding(self, receipts: Sequence[Receipt]) -> Plan:
         """The same plan around receipts of the same HCPs that were handed out before."""
         at = receipts[0].decided_at if receipts else self.at

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from hall import UNTIL, make_model
 
-from nba import assess
+from nba import assess, policies
+from nba.contracts import DAY, DO_NOTHING
 from nba.errors import ArgumentError
+from nba.store import Log
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +70,60 @@ def test_on_the_simulators_later_window_the_model_beats_the_segment_baseline():
 
     assert window.better_by.low > 0
     assert window.gap_to_truth.mean < window.baseline_log_loss - window.truth_log_loss
+
+
+@pytest.fixture
+def log(tmp_path):
+    with Log(tmp_path / "decisions.db") as log:
+        yield log
+
+
+def decided(model, territory, log, *, days=("2026-07-01", "2026-07-10", "2026-07-20")):
+    """A log of committed plans, whose windows close before the tables end; some decisions got an answer."""
+    data = territory.engagement
+    for day in days:
+        plan = model.recommend(data, at=day, seed=3, log=log)
+        status = log.commit(plan)
+        acted = [r for r in plan if r.action != DO_NOTHING and status[r.decision_id] == "committed"]
+        told = [{"decision_id": r.decision_id, "ts": r.decided_at + DAY, "response": "sent"} for r in acted]
+        log.feedback(
+            told + [row | {"ts": row["ts"] + DAY, "response": "reward", "reward": 1.0} for row in told[::3]]
+        )
+    return data
+
+
+def test_the_lift_over_random_eligible_from_a_log_is_recounted_decision_by_decision(territory, log):
+    model = make_model(policy=policies.InverseGap(explore=0.5)).fit(territory.engagement, until="2026-06-15")
+    data = decided(model, territory, log)
+
+    lift = assess.lift_from_log(log, data)
+
+    status = dict(log.decisions()[["decision_id", "status"]].itertuples(index=False))
+    came = {row.decision_id: row for row in log.outcomes(data, at=data.observed_until, settle=False).rows}
+    worths, weights = [], []
+    for r in log.receipts():
+        if r.action == DO_NOTHING:
+            worth = r.terms["do_nothing"] if status[r.decision_id] == "committed" else None
+        elif came[r.decision_id].state == "censored":
+            worth = None
+        else:
+            got, touched = came[r.decision_id].reward or 0.0, came[r.decision_id].touched_at is not None
+            factors = [r.terms[name] for name in ("context", "value", "lever") if name in r.terms]
+            costs = [r.terms[name] for name in ("cost", "minutes", "attention") if name in r.terms]
+            worth = got * np.prod(factors) - touched * sum(costs)
+        if worth is not None:
+            worths.append(worth)
+            weights.append(1 / len(r.eligible) / r.selection_prob)
+    assert lift.decisions == len(worths) > 200
+    assert lift.chosen.mean == pytest.approx(np.mean(worths), abs=1e-12)
+    assert lift.at_random.mean == pytest.approx(np.average(worths, weights=weights), abs=1e-12)
+    assert lift.better_by.mean == pytest.approx(lift.chosen.mean - lift.at_random.mean, abs=1e-12)
+    assert lift.basis == "log"
+    assert "logged decisions" in str(lift)
+
+
+def test_decisions_whose_windows_are_open_tell_of_no_lift(model, territory, log):
+    data = decided(model, territory, log, days=("2026-07-01",))
+
+    with pytest.raises(ArgumentError, match="come back later"):
+        assess.lift_from_log(log, data, at="2026-07-08")

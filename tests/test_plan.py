@@ -5,12 +5,12 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 import pytest
-from hall import UNTIL, make_model
+from hall import UNTIL, make_model, variant_of
 
 import nba
 from nba import explain, policies
 from nba.contracts import DAY, DO_NOTHING, Evidence
-from nba.errors import UnknownHCPError
+from nba.errors import NBAWarning, UnknownHCPError
 from nba.features import Attribute, EngagementFeatures, Fit, HistoryMeasure, Rate, Recency, Streak
 from nba.tables import as_moment
 
@@ -272,3 +272,32 @@ def test_the_newest_consent_may_be_a_callable_that_is_asked_inside_the_commit(te
     acted = {r.decision_id for r in plan if r.action != DO_NOTHING}
     frame = log.decisions().set_index("decision_id")
     assert set(frame.index[frame["consent_rechecked"]]) == acted
+
+
+def test_the_lift_over_random_eligible_is_told_with_every_plan_and_is_what_its_receipts_say(plan, model):
+    gained = []
+    for receipt in plan:
+        priority = {ranked.action: ranked.priority for ranked in plan.ranked(receipt.hcp_id)}
+        drawn = sum(prob * priority[action] for action, prob in receipt.eligible)
+        gained.append(drawn - np.mean([priority[action] for action, _ in receipt.eligible]))
+
+    assert plan.lift.better_by.mean == pytest.approx(np.mean(gained), abs=1e-12)
+    assert plan.lift.better_by.low > 0  # it is better than random, as the model sees it
+    assert "lift over random eligible" in str(plan)
+    assert str(plan) == repr(plan)
+    assert plan.summary()["lift"]["better_by"] == plan.lift.better_by.mean
+    assert plan.summary()["with_action"] == sum(receipt.action != DO_NOTHING for receipt in plan)
+    assert plan.summary()["explored"] == sum(receipt.explored for receipt in plan)
+
+
+def test_a_uniform_plan_has_no_lift_and_a_holdout_has_no_part_in_it(model, territory):
+    data = territory.engagement
+    even = variant_of(model, policy=policies.Uniform()).recommend(data, at=UNTIL, seed=7)
+    held = variant_of(model, holdout=policies.Holdout(0.4)).recommend(data, at=UNTIL, seed=7)
+    with pytest.warns(NBAWarning, match="collapsed"):
+        everybody = variant_of(model, holdout=policies.Holdout(1.0)).recommend(data, at=UNTIL, seed=7)
+
+    assert even.lift.better_by.mean == pytest.approx(0.0, abs=1e-12)
+    assert held.lift.decisions == sum(receipt.holdout == "none" for receipt in held) < len(held)
+    assert everybody.lift is None
+    assert "lift" not in str(everybody)

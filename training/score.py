@@ -13,15 +13,15 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nba
-from nba import artifact
-from nba.contracts import DO_NOTHING
-from nba.errors import ArgumentError, NBAError
+from nba import artifact, assess
+from nba.errors import ArgumentError, NBAError, NBAWarning
 from nba.plan import Plan
 from nba.recommender import NextBestAction
 from nba.tables import Engagement, as_moment
@@ -59,10 +59,11 @@ def run(argv: list[str] | None = None) -> Plan:
     frame = decisions(plan, status=status)
     with step(f"Writing {options.out}"):
         write_whole(frame, options.out, overwrite=options.overwrite)
-    acting = sum(receipt.action != DO_NOTHING for receipt in plan)
     voids = sum(found != "committed" for found in status.values())
-    print(f"{len(plan):,} HCPs, {acting:,} with an action" + (f", {voids:,} void" if status else ""))
-    if log is None:
+    print(f"{plan}" + (f"\n{voids:,} void" if status else ""))
+    if log is not None:
+        print(found_lift(log, data, at=iso(at)))
+    else:
         print("No log was given: these decisions do not count against caps, nor can they be learned from.")
     return plan
 
@@ -113,6 +114,17 @@ def decisions(plan: Plan, *, status: Mapping[str, str]) -> pd.DataFrame:
     receipts = [artifact.canonical_json(asdict(receipt)).decode("ascii") for receipt in plan]
     states = [status.get(name, NOT_LOGGED) for name in frame["decision_id"]]
     return frame.assign(status=states, receipt=receipts)
+
+
+def found_lift(log: nba.Log, data: Engagement, *, at: str) -> str:
+    """What earlier choices earned beyond random ones, by what the log knows at a moment; or why not."""
+    try:
+        with warnings.catch_warnings(record=True) as doubts:
+            warnings.simplefilter("always", NBAWarning)
+            found = assess.lift_from_log(log, data, at=at)
+    except NBAError as error:
+        return f"No lift over random eligible can be told from the log yet: {error}"
+    return "\n".join([f"Earlier decisions: {found}", *(f"  - {doubt.message}" for doubt in doubts)])
 
 
 def write_whole(frame: pd.DataFrame, path: Path, *, overwrite: bool) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 import nba
 from nba import assess, policies
-from nba.contracts import DAY, DO_NOTHING
+from nba.contracts import DAY
 from nba.errors import ArgumentError
 from nba.evaluation import plots
 from nba.plan import Plan
@@ -272,11 +272,7 @@ def _figures(
         "model_digest": digest,
         "training": model.training_,
         "window": window.to_dict(),
-        "plan": {
-            "hcps": len(plan),
-            "with_action": sum(receipt.action != DO_NOTHING for receipt in plan),
-            "explored": sum(receipt.explored for receipt in plan),
-        },
+        "plan": plan.summary(),
         "funnel": [[s.rule, s.reason, s.removed] for s in funnel.steps],
         "true_worth_per_hcp": None
         if worth is None
@@ -293,7 +289,11 @@ def _metrics(figures: dict[str, Any]) -> dict[str, float | None]:
             flat |= {f"{name}.{part}": window[name][part] for part in ("mean", "low", "high")}
     counts = figures["training"].items()
     flat |= {f"training.{name}": value for name, value in counts if not isinstance(value, str)}
-    flat |= {f"plan.{name}": value for name, value in figures["plan"].items()}
+    flat |= {f"plan.{name}": value for name, value in figures["plan"].items() if name != "lift"}
+    lift = figures["plan"]["lift"] or {}
+    flat |= {
+        f"plan.lift.{name}": value for name, value in lift.items() if name.startswith(("better", "times"))
+    }
     for name, values in (figures["true_worth_per_hcp"] or {}).items():
         flat[f"true_worth.{''.join(c if c.isalnum() else '_' for c in name)}"] = values[0]
     return flat
@@ -326,11 +326,7 @@ def _print_headline(
     if window.gap_to_truth is not None:
         gap = window.gap_to_truth
         print(f"gap to the truth {1000 * gap.mean:.1f} [{1000 * gap.low:.1f}, {1000 * gap.high:.1f}]")
-    counts = figures["plan"]
-    print(
-        f"\nPlan: {counts['hcps']:,} HCPs, {counts['with_action']:,} with an action, "
-        f"{counts['explored']:,} of them test suggestions"
-    )
+    print(f"\nPlan: {plan}")
     if worth is not None:
         lines = [
             (

@@ -9,6 +9,7 @@ from nba.evaluation.intervals import (
     clustered_mean,
     clustered_rate,
 )
+from nba.evaluation.lift import Lift, expected_lift, expected_worth, logged_lift
 from nba.evaluation.metrics import auc, calibration_line, log_loss, log_losses, reliability
 from nba.evaluation.offpolicy import Logged, PolicyValue, chosen_probs, ips, snips
 from nba.evaluation.qini import gains_curve, qini
@@ -16,6 +17,7 @@ from nba.evaluation.qini import gains_curve, qini
 __all__ = [
     "Heard",
     "Interval",
+    "Lift",
     "Logged",
     "MessageCoverage",
     "PolicyValue",
@@ -26,10 +28,13 @@ __all__ = [
     "clustered_gains",
     "clustered_mean",
     "clustered_rate",
+    "expected_lift",
+    "expected_worth",
     "gains_curve",
     "ips",
     "log_loss",
     "log_losses",
+    "logged_lift",
     "message_coverage",
     "plots",
     "qini",

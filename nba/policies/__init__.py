@@ -1,6 +1,6 @@
 """Choosing among the eligible, with known probabilities."""
 
-from nba.policies.arms import Arm, ExploreCap, Holdout, Split, tried_of
+from nba.policies.arms import Arm, ExploreCap, Holdout, Split, is_held, tried_of
 from nba.policies.capacity import Allotted, allot, probs_at
 from nba.policies.collapse import Concentration, Spread, concentration, tries
 from nba.policies.inverse_gap import InverseGap
@@ -14,12 +14,13 @@ from nba.policies.thompson import Thompson
 from nba.policies.threshold import Threshold
 from nba.policies.value import changed_without, effective_actions, priority, terms_of, winners
 from nba.policies.within import Budget, Forgetting, Ramp
-from nba.policies.worth import TERMS, ContextWeight, Worth
+from nba.policies.worth import COSTS, TERMS, ContextWeight, Worth
 
 __all__ = [
     "Allotted",
     "Arm",
     "Budget",
+    "COSTS",
     "Concentration",
     "ContextWeight",
     "EpsilonGreedy",
@@ -47,6 +48,7 @@ __all__ = [
     "draw",
     "effective_actions",
     "from_dict",
+    "is_held",
     "keyed_uniforms",
     "limits_of",
     "priority",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.contracts import Bools, Choice, Floats, Ints, Pmf, Policy, Scores
-from nba.policies.arms import Holdout, arms_of, scores_of, without_trying
+from nba.policies.arms import Holdout, arms_of, is_held, scores_of, without_trying
 from nba.policies.capacity import allot
 from nba.policies.limit import Limit
 from nba.policies.pmf import draw, selection_pmf
@@ -37,6 +37,11 @@ class Settled:
     arm_prob: Floats
     group: NDArray[Any]
     prices: tuple[Prices, ...]
+
+    @property
+    def held(self) -> Bools:
+        """(n,) whether a holdout has the HCP, so that the policy did not choose."""
+        return np.array([is_held(name) for name in self.arm], dtype=np.bool_)
 
 
 def settle(

@@ -14,7 +14,9 @@ from nba.contracts import Action, Bools, Columns, Context, Floats, Strings, Term
 from nba.errors import ArgumentError, NBAWarning
 from nba.tables.kept import kept
 
-TERMS = ("propensity", "context", "value", "lever", "cost", "minutes", "attention")
+COSTS = ("cost", "minutes", "attention")
+"""Terms that are subtracted, where there is a touch."""
+TERMS = ("propensity", "context", "value", "lever", *COSTS)
 """Terms of the priority, in their order; each but propensity can be left out."""
 
 DO_NOTHING_OBJECTIVE = "do_nothing"

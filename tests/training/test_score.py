@@ -122,3 +122,23 @@ def test_decisions_are_about_people_so_only_their_owner_reads_the_file(bundle, o
     scored(bundle, own_tables, tmp_path / "d.parquet")
 
     assert stat.S_IMODE((tmp_path / "d.parquet").stat().st_mode) == 0o600
+
+
+def test_the_lift_over_random_eligible_is_always_told_by_the_model_and_by_the_log(
+    bundle, own_tables, tmp_path, capsys
+):
+    log = ("--log", str(tmp_path / "decisions.db"))
+
+    scored(bundle, own_tables, tmp_path / "a.parquet", *log)
+    early = capsys.readouterr().out
+    score.run(
+        ["--model", str(bundle[0]), "--data", str(own_tables), "--at", "2026-09-05",
+         "--out", str(tmp_path / "b.parquet"), "--log", str(tmp_path / "other.db")]
+    )  # fmt: skip
+    scored(bundle, own_tables, tmp_path / "c.parquet", "--log", str(tmp_path / "other.db"))
+    late = capsys.readouterr().out
+
+    assert "as the model expects" in early
+    assert "No lift over random eligible can be told from the log yet" in early
+    assert "Earlier decisions: lift over random eligible" in late
+    assert "logged decisions" in late

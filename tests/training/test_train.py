@@ -131,6 +131,7 @@ def test_a_run_holds_settings_figures_pictures_and_what_the_data_were(trained, o
     figures = json.loads((out / "figures.json").read_text())
     assert second.metrics["log_loss"] == figures["window"]["log_loss"]
     assert second.metrics["better_by.low"] == figures["window"]["better_by"]["low"]
+    assert second.metrics["plan.lift.better_by"] == figures["plan"]["lift"]["better_by"] > 0
     (artifacts,) = [Path(store.artifacts, found.info.run_id, "artifacts") for found in runs[1:]]
     files = {path.name for path in artifacts.iterdir()}
     assert files == {"by_pair.csv", "figures.json", "gains.png", "input.json", "reliability.png"}
