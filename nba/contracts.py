@@ -195,7 +195,9 @@ class Context:
         known strictly before the moment, and every decision already handed out and not yet sent; where
         the log names it also product_id ("" means that of the content)
     tables : further tables that rules read, whole and by name ("labels", "reps", "states"); one that is
-        missing is not among them
+        missing is not among them. "engagements" has what humans did with content: hcp_id, ts, channel,
+        content_id, outcome, duration_s (NaN: not known) and step, of these HCPs (no row of one who objects
+        to profiling) and known strictly before the moment
     """
 
     hcps: Columns

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,9 @@ from nba.tables.objections import objects_to_profiling
 BESIDE = ("labels", "reps", "states", "values")
 """Tables beside the needed ones that rules and values read."""
 
+ENGAGEMENTS = ("hcp_id", "ts", "channel", "content_id", "outcome", "duration_s", "step")
+"""What rules may read of each engagement with a content."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -63,6 +67,25 @@ class Known:
         objects = objects_to_profiling(rows, hcps=hcps, at=at)
         return ~objects if objects.any() else None
 
+    @cached_property
+    def engaged(self) -> tuple[Ints, Strings]:
+        """Rows of the log by which a human engaged with a content, and whose they are: sorted by HCP."""
+        table = self.tables.columns("interactions")
+        rows = np.flatnonzero(table["engaged"] & (table["content_id"] != ""))
+        return rows, table["hcp_id"][rows]
+
+    def engagements(self, candidates: Candidates) -> Columns:
+        """What these HCPs did with content, known strictly before the moment; nothing of who objects."""
+        table, (rows, hcps) = self.tables.columns("interactions"), self.engaged
+        who, places = _stretches(hcps, candidates.hcps)
+        rows = rows[places]
+        seen = np.maximum(table["ts"][rows], table["recorded_at"][rows]) < candidates.at
+        at = np.full(len(candidates.hcps), candidates.at, dtype=np.int64)
+        profiled = self.profiled(candidates.hcps, at)
+        if profiled is not None:
+            seen &= profiled[who]
+        return {name: table[name][rows[seen]] for name in ENGAGEMENTS}
+
     def context(self, candidates: Candidates, pending: Columns | None) -> Context:
         """What guardrails may read about these candidates, as of their moment."""
         table = self.tables.columns("hcps")
@@ -73,8 +96,35 @@ class Known:
             channels=self.tables.columns("channels"),
             consent=None if self.consent is None else _of_hcps(self.consent, candidates.hcps),
             touches=touches_of(candidates, self.touched, pending),
-            tables=self.beside,
+            tables={**self.beside, "engagements": Later(ENGAGEMENTS, lambda: self.engagements(candidates))},
         )
+
+
+class Later(Mapping[str, NDArray[Any]]):
+    """Columns that are made when the first of them is read: few rules read them.
+
+    Examples
+    --------
+    >>> table = Later(("ts",), lambda: {"ts": np.array([3])})
+    >>> list(table), table["ts"].tolist()
+    (['ts'], [3])
+    """
+
+    def __init__(self, names: Sequence[str], make: Callable[[], Columns]) -> None:
+        self._names, self._make = tuple(names), make
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @cached_property
+    def _made(self) -> Columns:
+        return self._make()
 
 
 def touches_made(tables: Tables) -> Columns:

@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from hall import UNTIL as HALL_AT
-from hall import make_model
+from hall import make_model, variant_of
 
 import nba
 from nba import guardrails, policies, simulate
 from nba.contracts import DAY, DO_NOTHING, Labels
 from nba.decision import Known
-from nba.tables import Engagement, as_moment
+from nba.tables import Engagement, as_moment, candidates
 
 AT = "2026-09-15"
 NOW = as_moment(AT)
@@ -325,3 +325,73 @@ def asked_of(model, made):
     from nba.tables import candidates
 
     return candidates(made._known.tables, made.at, valid_days=model.valid_days)
+
+
+def stepped(territory, rows):
+    """The same tables with steps that HCPs took in interactive content."""
+    frames = {name: frame for name, frame in territory.engagement.tables.items() if frame is not None}
+    log = frames["interactions"].drop(columns=["machine", "touch", "engaged"])
+    steps = pd.DataFrame(rows)
+    steps = steps.assign(
+        interaction_id=[f"step{i}" for i in range(len(steps))],
+        channel="portal",
+        direction="inbound",
+        outcome="branched",
+        **{name: pd.to_datetime(steps[name], utc=True) for name in ("ts", "recorded_at")},
+    )
+    both = pd.concat([log, steps], ignore_index=True).assign(
+        is_machine=lambda it: it["is_machine"].astype("boolean").fillna(False).astype(bool)
+    )
+    until = territory.engagement.observed_until
+    return Engagement(
+        **(frames | {"interactions": both}), observed_until=pd.Timestamp(until, unit="s", tz="UTC")
+    )
+
+
+def test_steps_taken_in_interactive_content_open_what_is_deeper_as_of_the_moment_and_the_funnel_tells(
+    model, territory
+):
+    asking = variant_of(model, guardrails=(guardrails.Deepening(0.9),), policy=policies.Greedy())
+    data, content = territory.engagement, territory.engagement.content.set_index("content_id")
+    plan = asking.recommend(data, at=HALL_AT, seed=7)
+    shut = [(r.hcp_id, a) for r in plan for a, code in r.removed if code == "not_deep_enough"]
+    hcp, action = shut[0]
+    topic, level = content.loc[action.content, ["topic", "depth_level"]]
+    before = plan.funnel()
+    lower = content.index[(content["topic"] == topic) & (content["depth_level"] < level)]
+    step = {
+        "hcp_id": hcp,
+        "outcome": "branched",
+        "ts": "2026-08-20T10:00Z",
+        "recorded_at": "2026-08-20T10:00Z",
+    }
+    ways = [step | {"content_id": one, "step": f"s{i}"} for one in lower for i in range(4)]
+
+    def removed(rows):
+        later = asking.recommend(stepped(territory, rows), at=HALL_AT, seed=7, hcps=[hcp])
+        return dict(later.receipt(hcp).removed).get(action)
+
+    assert "deepening" in str(before)
+    assert "comes first" in plan.why_not(hcp, action)
+    assert removed(ways) != "not_deep_enough"
+    assert removed([way | {"recorded_at": "2026-09-01T00:00Z"} for way in ways]) == "not_deep_enough"
+    assert removed(
+        [way | {"ts": "2026-09-02T00:00Z", "recorded_at": "2026-09-02T00:00Z"} for way in ways]
+    ) == ("not_deep_enough")
+
+
+def test_engagements_of_who_objects_to_profiling_are_not_given_to_rules(model, objecting, plan):
+    hcps, data = objecting
+    known = Known.of(data, model.features)
+    asked = candidates(data, HALL_AT)
+
+    told = known.context(asked, None).tables["engagements"]
+
+    assert not set(told["hcp_id"]) & set(hcps)
+    rows = data.interactions[data.interactions["engaged"] & data.interactions["content_id"].notna()]
+    seen = rows[
+        (rows["ts"] < pd.Timestamp(HALL_AT, tz="UTC"))
+        & (rows["recorded_at"] < pd.Timestamp(HALL_AT, tz="UTC"))
+    ]
+    assert len(told["ts"]) == (~seen["hcp_id"].isin(hcps)).sum() > 500
+    assert set(told) == {"hcp_id", "ts", "channel", "content_id", "outcome", "duration_s", "step"}

@@ -42,6 +42,7 @@ _EVENTS = {
     "unsubscribed": "unsubscriptions",
     "bounced": "bounces",
     "complained": "complaints",
+    "branched": "interactive steps",
 }
 """What a person calls the events; every one that may be asked for."""
 

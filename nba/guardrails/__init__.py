@@ -6,6 +6,7 @@ from nba.guardrails.balance import EducationalFloor, OneProductADay
 from nba.guardrails.capture import ConsentCapture
 from nba.guardrails.consent import Consent
 from nba.guardrails.contact import FrequencyCap, MinimumGap
+from nba.guardrails.deepening import Deepening
 from nba.guardrails.funnel import Funnel, Step, add_up, check_all, facts_of, funnel
 from nba.guardrails.governance import ContentState, Governance, governance
 from nba.guardrails.hours import QuietHours
@@ -23,6 +24,7 @@ __all__ = [
     "Consent",
     "ConsentCapture",
     "ContentState",
+    "Deepening",
     "EducationalFloor",
     "FrequencyCap",
     "Funnel",

@@ -9,9 +9,19 @@ import numpy as np
 from nba.contracts import Bools, Floats
 from nba.history.shrink import GammaPrior
 
-DEPTHS = {"opened": 0.1, "clicked": 0.5, "downloaded": 1.0, "completed": 1.0, "attended": 1.0, "held": 1.0}
+DEPTHS = {
+    "opened": 0.1,
+    "clicked": 0.5,
+    "branched": 0.5,
+    "downloaded": 1.0,
+    "completed": 1.0,
+    "attended": 1.0,
+    "held": 1.0,
+}
 """How much an engagement of each outcome says; an outcome that is not here says 0.1."""
 SHALLOW = 0.1
+DWELT = 0.5
+"""How much it says that somebody stayed as long as a content takes: a page may stand open."""
 MONTH_DAYS = 30.0
 
 
@@ -199,6 +209,30 @@ def familiarity(depth: Floats) -> Floats:
     array([0.   , 0.632])
     """
     found: Floats = -np.expm1(-depth)
+    return found
+
+
+def step_depth(missed: Floats, dwell_s: Floats, expected_s: Floats) -> Floats:
+    """How deep an HCP went into one content, from its steps: completion, branches, dwell; in [0, 1].
+
+    1 - missed * (1 - DWELT * min(1, dwell / expected)), where ``missed`` is the product of 1 - DEPTHS over
+    the distinct steps taken. A completion is all there is; a step taken twice counts once; no dwell alone
+    goes beyond half.
+
+    Parameters
+    ----------
+    missed : what the steps leave, in [0, 1]; 1 where none was taken
+    dwell_s : seconds spent, 0 or more
+    expected_s : seconds the content takes; NaN or 0 where that is not known, and dwell then says nothing
+
+    Examples
+    --------
+    >>> step_depth(np.array([1.0, 0.25, 1.0]), np.array([0.0, 0.0, 600.0]), np.full(3, 120.0)).tolist()
+    [0.0, 0.75, 0.5]
+    """
+    known = expected_s > 0
+    share = np.divide(dwell_s, expected_s, out=np.zeros(np.shape(dwell_s)), where=known)
+    found: Floats = 1.0 - missed * (1.0 - DWELT * np.minimum(share, 1.0))
     return found
 
 

@@ -25,6 +25,7 @@ OUTCOMES = (
     "unsubscribed",
     "bounced",
     "complained",
+    "branched",
 )
 """All outcomes an interaction can have."""
 
@@ -32,9 +33,9 @@ TOUCH_OUTCOMES = frozenset({"sent", "held", "declined"})
 """Outcomes of an outbound contact attempt."""
 
 ENGAGED_OUTCOMES = frozenset(
-    {"opened", "clicked", "downloaded", "completed", "attended", "registered", "held"}
+    {"opened", "clicked", "downloaded", "completed", "attended", "registered", "held", "branched"}
 )
-"""Outcomes by which a human engaged."""
+"""Outcomes by which a human engaged; "branched" is a step taken in interactive content."""
 
 PATIENT_WORDS = frozenset(
     {
@@ -165,7 +166,7 @@ INTERACTIONS = Table(
         *_columns("text", "user_function"),
         *_columns("id", "territory_id decision_id"),
         *_columns("text", "source"),
-        *_columns("id", "session_id"),
+        *_columns("id", "session_id step"),
         *_columns("text", "query"),
         *_columns("number", "amount"),
         Column("selection_prob", "number", low=0.0, high=1.0),

@@ -14,7 +14,7 @@ from nba.errors import CheckError, NBAError
 from nba.guardrails import check_all
 from nba.testing.worlds import World, locked, random_world
 
-TABLES = ("consent", "labels", "reps", "states", "values")
+TABLES = ("consent", "labels", "reps", "states", "values", "engagements")
 
 
 @dataclass(frozen=True)

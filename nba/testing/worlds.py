@@ -48,7 +48,7 @@ def random_world(
     ----------
     seed : the same seed gives the same world
     hcps, contents, touches : how many; 0 is allowed
-    without : tables that are missing: "consent", "labels", "reps", "states", "values"
+    without : tables that are missing: "consent", "labels", "reps", "states", "values", "engagements"
 
     Examples
     --------
@@ -56,11 +56,15 @@ def random_world(
     >>> world.candidates.allowed.shape == (10, len(world.candidates.actions))
     True
     >>> sorted(world.context.tables)
-    ['labels', 'reps', 'states', 'values']
+    ['engagements', 'labels', 'reps', 'states', 'values']
     """
     dice = _Dice(np.random.default_rng(seed))
     ids = [f"h{i:02d}" for i in range(hcps)]
-    content = _table([_content(dice, i, contents) for i in range(contents)], _CONTENT)
+    later = _Dice(np.random.default_rng([seed, 1]))  # what came later moves no world there was
+    content = {
+        **_table([_content(dice, i, contents) for i in range(contents)], _CONTENT),
+        "depth_level": np.array([later.pick(np.nan, 1.0, 2.0, 3.0) for _ in range(contents)]),
+    }
     actions = sorted(
         Action(channel, row) for row in content["content_id"] for channel in CHANNELS if dice.chance(0.8)
     )
@@ -69,6 +73,7 @@ def random_world(
         "reps": lambda: _table([_rep(dice, i) for i in range(6)], _REP),
         "states": lambda: _table([_state(dice, ids) for _ in range(hcps)], _STATE),
         "values": lambda: _table([_value(dice) for _ in range(6)], _VALUE),
+        "engagements": lambda: _table([_engagement(later, ids, contents) for _ in range(8 * hcps)], _ENGAGED),
     }
     consent = _table([_consent(dice, ids) for _ in range(5 * hcps)], _CONSENT)
     context = Context(
@@ -167,6 +172,10 @@ _STATE: Mapping[str, type] = {
 _CHANNEL: Mapping[str, type] = {
     "channel": str, "direction": str, "function": str, "consent_required": bool, "personal": bool,
     "cost": float, "minutes": float,
+}  # fmt: skip
+_ENGAGED: Mapping[str, type] = {
+    "hcp_id": str, "ts": int, "channel": str, "content_id": str, "outcome": str, "duration_s": float,
+    "step": str,
 }  # fmt: skip
 _VALUE: Mapping[str, type] = {"objective": str, "product_id": str, "segment": str, "value": float}
 
@@ -279,6 +288,19 @@ def _value(dice: _Dice) -> dict[str, Any]:
         "product_id": dice.pick("", *_PRODUCTS),
         "segment": dice.pick("", "high", "low"),
         "value": float(dice.rng.integers(1, 9)),
+    }
+
+
+def _engagement(dice: _Dice, ids: list[str], contents: int) -> dict[str, Any]:
+    outcome = dice.pick("opened", "clicked", "branched", "branched", "completed")
+    return {
+        "hcp_id": dice.pick(*ids),
+        "ts": dice.moment(-400, 0) - 1,
+        "channel": dice.pick("portal", *CHANNELS),
+        "content_id": f"c{int(dice.rng.integers(contents + 1))}",
+        "outcome": outcome,
+        "duration_s": dice.pick(np.nan, 0.5, 30.0, 300.0),
+        "step": dice.pick("intro", "yes", "no") if outcome == "branched" else "",
     }
 
 

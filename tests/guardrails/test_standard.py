@@ -16,6 +16,7 @@ from nba.guardrails import (
     Approved,
     Consent,
     ConsentCapture,
+    Deepening,
     EducationalFloor,
     FrequencyCap,
     InState,
@@ -148,7 +149,7 @@ BITING = (
     FrequencyCap(2, days=7), FrequencyCap(3, days=60, channel="approved_email"), MinimumGap(3),
     MinimumGap(14, channel="rep_visit"),
     RepeatGap(90), RepeatGap(14, by="message"), OneProductADay(), EducationalFloor(0.4),
-    QuietHours(start=14, end=11), InState("nurture", channel="phone"),
+    QuietHours(start=14, end=11), InState("nurture", channel="phone"), Deepening(1.0),
 )  # fmt: skip
 """Every rule there is, with settings that give it work to do."""
 

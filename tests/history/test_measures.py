@@ -33,6 +33,7 @@ from nba.history.measures import (
     silence_p,
     simes,
     standing,
+    step_depth,
     theil_sen,
     theil_sen_interval,
 )
@@ -91,6 +92,25 @@ def test_entropy_of_equal_kinds_is_the_log_of_their_number() -> None:
     found = entropy(np.array([counts.sum()]), np.array([(counts * np.log(counts)).sum()]))
 
     assert found[0] == pytest.approx(math.log(5))
+
+
+@given(st.floats(0, 1), st.floats(0, 1e6), st.floats(0, 1e6), st.floats(1, 1e5))
+def test_steps_make_a_depth_between_0_and_1_that_no_further_step_lowers(
+    missed: float, less: float, more: float, expected: float
+) -> None:
+    low, high = sorted([less, more])
+    depth = step_depth(np.full(3, missed), np.array([0.0, low, high]), np.full(3, expected))
+    deeper = step_depth(np.full(3, missed / 2), np.array([0.0, low, high]), np.full(3, expected))
+
+    assert depth[0] == 1 - missed
+    assert (np.diff(depth) >= 0).all()
+    assert (deeper >= depth).all()
+    assert (depth >= 0).all()
+    assert (depth <= 1 - missed / 2).all()
+
+
+def test_where_the_time_a_content_takes_is_not_known_dwell_says_nothing() -> None:
+    assert step_depth(np.ones(2), np.full(2, 500.0), np.array([np.nan, 0.0])).tolist() == [0.0, 0.0]
 
 
 @given(more=st.floats(0, 50), less=st.floats(0, 50))
