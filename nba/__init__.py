@@ -48,6 +48,7 @@ _ROOMS = (
     "store",
     "tables",
     "testing",
+    "transfer",
 )
 
 __all__ = ["__version__", *_NAMES, *_ROOMS]

@@ -40,7 +40,7 @@ COMPILED_ROOMS = ("history", "features", "models")
 LOGGING_ROOMS = ("store",)
 UPPER_ROOMS = (
     "receipts", "decision", "asking", "taken", "why", "ranking", "changes", "messages", "cards", "plan",
-    "assess", "intent", "recommender", "simulate", "mlflow", "spark", "testing",
+    "assess", "intent", "recommender", "transfer", "simulate", "mlflow", "spark", "testing",
 )  # fmt: skip
 ALLOWED = {
     LIGHT_ROOMS: set(),
