@@ -208,8 +208,8 @@ def _seconds(moments: list[Any]) -> Ints:
     """Whole seconds UTC of zone-aware datetimes or ISO texts, rounded down; TypeError for anything else."""
     if type(moments[0]) is str:
         moments = list(map(dt.datetime.fromisoformat, moments))
-    since = [moment - _EPOCH for moment in moments]
-    return np.array([gap.days * 86_400 + gap.seconds for gap in since], dtype=np.int64)
+    since = [(gap := moment - _EPOCH).days * 86_400 + gap.seconds for moment in moments]
+    return np.fromiter(since, dtype=np.int64, count=len(since))
 
 
 def _arrivals(history: Sequence[Record], ts: Ints) -> Ints:
@@ -243,23 +243,25 @@ def _bits(
     said: Ints, laid: Laid, *, ids: list[str], parents: list[Any], ts: Ints, known: Ints, order: Ints | None
 ) -> NDArray[np.int64] | None:
     """What each event is by the company it stands in; None where a parent needs a closer look."""
-    if any(parent and parent.isspace() for parent in parents):
+    n = len(ids)
+    named = set(parents) - {None, ""}
+    if any(map(str.isspace, named)):
         return None
     place = {key: i for i, key in enumerate(ids)}
-    touch = np.array(
-        [place.setdefault(parent, len(place)) if parent else i for i, parent in enumerate(parents)],
-        dtype=np.int64,
-    )
-    has_parent = np.array([bool(parent) for parent in parents])
-    parent = np.where(has_parent & (touch < len(ids)), touch, -1)
-    if (ts < ts[parent])[parent >= 0].any():
+    # Which stranger is which does not matter; that they are told apart does.
+    place.update(zip(named.difference(place), range(n, n + len(named)), strict=False))
+    touch = np.fromiter(map(place.get, parents, range(n)), dtype=np.int64, count=n)
+    has_parent = np.fromiter(map(bool, parents), dtype=np.bool_, count=n)
+    is_here = has_parent & (touch < n)
+    if (is_here & (ts < ts[touch * is_here])).any():
         return None
+    parent = np.where(is_here, touch, -1)
     machine = machine_rows(
         flagged=laid.flagged[said], quick=laid.quick[said], clicked=laid.clicked[said], sent=laid.sent[said],
         ts=ts, known=known, parent=parent,
     )  # fmt: skip
     answered = first_successes(
-        laid.success[said] & ~machine, touch, order=np.arange(len(ids)) if order is None else order
+        laid.success[said] & ~machine, touch, order=np.arange(n) if order is None else order
     )
     bits: NDArray[np.int64] = HAS_PARENT * has_parent + MACHINE * machine + RESPONDED * answered
     return bits
