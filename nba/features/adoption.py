@@ -182,19 +182,20 @@ class Adoption(OfPanel):
 
     def read(self, sight: Sight, laid: Launched) -> list[Floats]:
         learned: tuple[Uptake, ...] = sight.learned
-        met = tuple(sorted({uptake.product for uptake in learned}))
-        products = met if self.by is None else tuple(str(key) for key in sight.keys)
+        launched = tuple(sorted({uptake.product for uptake in learned}))
+        products = launched if self.by is None else tuple(str(key) for key in sight.keys)
         days, adopted, there = laid.times(
             sight.hcps, sight.said("country"), sight.at, of=self.of, products=products, since=learned[0].since
         )
         there &= ~protected(sight)[:, None]
-        groups = sight.said(self.among)
+        met, code = np.unique(sight.said(self.among).astype(str), return_inverse=True)
+        place = {group: i for i, group in enumerate(met.tolist())}
         ranks = np.full(days.shape, np.nan)
         # Everybody's curve comes first, and that of a group of one's own in its stead.
         for uptake in sorted(learned, key=lambda uptake: (uptake.product, uptake.group)):
             if uptake.product in products:
                 k = products.index(uptake.product)
-                mine = there[:, k] & ((groups == uptake.group) | (uptake.group == ""))
+                mine = there[:, k] & ((code == place.get(uptake.group, -1)) | (uptake.group == ""))
                 ranks[mine, k] = uptake.rank(days[mine, k], adopted[mine, k])
         return [sight.viewed(_mean(ranks) if self.by is None else ranks, otherwise=np.nan)]
 

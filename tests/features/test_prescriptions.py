@@ -208,9 +208,11 @@ def test_they_are_saved_and_read_back(world: Any) -> None:
     data = PRESCRIPTIONS.engagement(world, 7)
     features = world.fitted(MEASURES, data, until=START + 45 * DAY)
 
-    again = EngagementFeatures.from_state(features.to_state())
+    plain, arrays = features.to_state()
+    again = EngagementFeatures.from_state((json.loads(json.dumps(plain)), arrays))
 
     assert again.columns_ == features.columns_
+    assert again.priors_ == features.priors_
     assert [from_json(to_json(m)) for m in MEASURES] == list(MEASURES)
     frame = again.transform(data, at="2026-02-10")
     pd.testing.assert_frame_equal(frame, features.transform(data, at="2026-02-10"))
