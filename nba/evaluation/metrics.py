@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import Floats
+from nba.contracts import Floats, probability
 from nba.errors import ArgumentError
 
 
@@ -69,7 +69,7 @@ def calibration_line(margin: Floats, y: Floats) -> tuple[float, float]:
     x = np.stack([np.ones_like(margin), margin], axis=1)
     line = np.array([0.0, 1.0])
     for _ in range(50):
-        p = 1.0 / (1.0 + np.exp(-np.clip(x @ line, -30, 30)))
+        p = probability(np.clip(x @ line, -30, 30))
         gram = (x * (p * (1 - p))[:, None]).T @ x + 1e-9 * np.eye(2)
         step = np.linalg.solve(gram, x.T @ (y - p))
         line = line + step
@@ -89,7 +89,7 @@ def reliability(margin: Floats, y: Floats, *, bins: int = 10) -> Floats:
     >>> reliability(np.array([-2.0, -2.0, 2.0, 2.0]), y, bins=2).round(2).tolist()
     [[0.12, 0.0, 2.0], [0.88, 1.0, 2.0]]
     """
-    p = 1.0 / (1.0 + np.exp(-margin))
+    p = probability(margin)
     return np.array([[p[g].mean(), y[g].mean(), len(g)] for g in equal_groups(p, bins=bins)])
 
 

@@ -35,6 +35,12 @@ def test_the_calibration_line_finds_a_planted_distortion():
     assert slope == pytest.approx(0.7, abs=0.03)
 
 
+def test_reliability_of_what_is_beyond_all_doubt_is_said_without_a_warning():
+    table = reliability(np.array([-2_000.0, 2_000.0]), np.array([0.0, 1.0]), bins=2)
+
+    assert table.tolist() == [[0.0, 0.0, 1.0], [1.0, 1.0, 1.0]]
+
+
 def test_reliability_rows_add_up_to_all_rows():
     margin = np.random.default_rng(0).normal(size=103)
 
