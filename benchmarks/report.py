@@ -55,11 +55,28 @@ def peak_mb() -> float:
 
     Linux lets a child begin with its parent's record; what the kernel says of the process itself does not.
     """
-    status = Path("/proc/self/status")
-    if status.exists():
-        return float(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / (1 << 10)  # type: ignore[index]
+    if _STATUS.exists():
+        return _status("VmHWM")
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return held / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def held_mb() -> float:
+    """The memory this process holds now, in MB; NaN where only the most can be had."""
+    return _status("VmRSS") if _STATUS.exists() else math.nan
+
+
+def forget_peak() -> None:
+    """Let :func:`peak_mb` begin anew, where the kernel can (Linux)."""
+    if _STATUS.exists():
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+_STATUS = Path("/proc/self/status")
+
+
+def _status(name: str) -> float:
+    return float(re.search(rf"{name}:\s+(\d+) kB", _STATUS.read_text())[1]) / (1 << 10)  # type: ignore[index]
 
 
 def growth_exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:

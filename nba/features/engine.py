@@ -41,6 +41,8 @@ from nba.tables.objections import profiling_words
 Actions = Sequence[Action] | Asked
 _FRAMES = ("pandas", "polars", "pyarrow")
 A = TypeVar("A", bound=np.generic)
+_BYTES_AT_ONCE = 32 << 20
+"""Of a piece's columns in double: small beside what is given back, large beside what a piece costs."""
 
 
 class Tables(Protocol):
@@ -280,6 +282,8 @@ class EngagementFeatures:
     ) -> Design:
         """Rows of (HCP, moment), and requests that look at them from one pair's side.
 
+        Many rows are computed HCP by HCP in pieces: what is held beside the design does not grow with it.
+
         Parameters
         ----------
         hcps, at : (n_rows,) who, and int64 seconds of the moment
@@ -288,9 +292,13 @@ class EngagementFeatures:
         profiled : (n_rows,) False where behaviour and profiles may not be read: all of it is then missing,
             whatever the history holds. None is everybody
         """
-        return self.seen(
-            events, hcp_table, hcps=hcps, at=at, actions=actions, row=row, pair=pair, profiled=profiled
-        ).design
+        self._check_fitted()
+        rows, asked = self._rows(events, hcp_table, hcps, at, profiled), self._asked(actions, events)
+        numbers = len(hcps) * len(self.shared_features_) + len(pair) * len(self.own_features_)
+        n_at_once = max(len(hcps) * _BYTES_AT_ONCE // max(8 * numbers, 1), 1)
+        if len(hcps) <= n_at_once:
+            return self._compute(rows, asked, row, pair)[0]
+        return self._in_pieces(rows, asked, row, pair, n_at_once=n_at_once)
 
     def seen(
         self,
@@ -306,10 +314,17 @@ class EngagementFeatures:
     ) -> Seen:
         """As :meth:`design`, kept together with the counts behind every number."""
         self._check_fitted()
-        asked = actions if isinstance(actions, Asked) else self.ask(actions, events.content)
+        rows, asked = self._rows(events, hcp_table, hcps, at, profiled), self._asked(actions, events)
+        design, raw = self._compute(rows, asked, row, pair)
+        return Seen(design, self.measures, self.columns_, tuple(map(tuple, raw)), asked, rows.hidden)
+
+    def _asked(self, actions: Actions, events: Events) -> Asked:
+        return actions if isinstance(actions, Asked) else self.ask(actions, events.content)
+
+    @staticmethod
+    def _rows(events: Events, table: Columns, hcps: Strings, at: Ints, profiled: Bools | None) -> _Rows:
         hidden = None if profiled is None or profiled.all() else ~profiled
-        design, raw = self._compute(_Rows(events, hcp_table, hcps, at, hidden), asked, row, pair)
-        return Seen(design, self.measures, self.columns_, tuple(map(tuple, raw)), asked, hidden)
+        return _Rows(events, table, hcps, at, hidden)
 
     def meet(self, tables: Tables, *, actions: Sequence[Action]) -> EngagementFeatures:
         """Take up the kinds of events that tables hold, so that one HCP alone brings nothing new.
@@ -502,16 +517,60 @@ class EngagementFeatures:
         raw = self._parted(shared, own, Profiles(rows.table, rows.hcps), asked, row, pair, rows=rows)
         return self._designed(raw, len(rows.hcps), asked, row, pair), raw
 
+    def _in_pieces(self, rows: _Rows, asked: Asked, row: Ints, pair: Ints, *, n_at_once: int) -> Design:
+        """The same design, so many rows at a time, in the order of their HCPs: each reads a short stretch."""
+        check_there(self._with_columns(), rows.events.beside)
+        blocks = self._block_list(rows.events, asked)
+        hcp: Ints = rows.events.histories.find(rows.hcps)
+        profiles = Profiles(rows.table, rows.hcps)
+        read = {
+            i: self._read_table(i, measure, rows, asked, profiles.place, row=row, pair=pair)
+            for i, measure in enumerate(self.measures)
+            if isinstance(measure, TableMeasure)  # these may have to look at all rows' moments at once
+        }
+        shared: Floats = np.empty((len(hcp), len(self.shared_features_)), dtype=self.dtype)
+        own: Floats = np.empty((len(pair), len(self.own_features_)), dtype=self.dtype)
+        by_hcp = np.argsort(hcp, kind="stable")
+        begins = np.searchsorted(row, np.arange(len(hcp) + 1))
+        for lo in range(0, len(hcp), n_at_once):
+            mine = by_hcp[lo : lo + n_at_once]
+            many = begins[mine + 1] - begins[mine]
+            place = np.repeat(np.arange(len(mine)), many)
+            requests = np.arange(len(place)) + np.repeat(begins[mine] - np.cumsum(many) + many, many)
+            found = self._sweep(rows.some(mine), blocks, hcp[mine], place, pair[requests])
+            of_tables = {
+                i: [block[requests if is_own(self.measures[i]) else mine] for block in parts]
+                for i, parts in read.items()
+            }
+            raw = self._parted(
+                *found,
+                profiles.some(mine),
+                asked,
+                place,
+                pair[requests],
+                rows=rows.some(mine),
+                read=of_tables,
+            )
+            part = self._designed(raw, len(mine), asked, place, pair[requests])
+            shared[mine], own[requests] = part.shared, part.own
+        return self._design_of(shared, own, asked, row, pair)
+
     def _swept(self, rows: _Rows, asked: Asked, row: Ints, pair: Ints) -> tuple[Floats, Floats]:
         """The kernel's shared and own columns."""
-        histories = rows.events.histories
-        hcp: Ints = histories.find(rows.hcps)
-        blocks = [block for some in self._all_blocks(rows.events, asked) for block in some]
-        histories, hcp, together = narrowed(histories, hcp, blocks)
+        hcp: Ints = rows.events.histories.find(rows.hcps)
+        return self._sweep(rows, self._block_list(rows.events, asked), hcp, row, pair)
+
+    def _sweep(
+        self, rows: _Rows, blocks: list[Measure], hcp: Ints, row: Ints, pair: Ints
+    ) -> tuple[Floats, Floats]:
+        histories, hcp, together = narrowed(rows.events.histories, hcp, blocks)
         return sweep(
             histories, together, hcp=hcp, at=rows.at, request_row=row, request_pair=pair,
             dtype=self._kept_in, n_jobs=self.n_jobs,
         )  # fmt: skip
+
+    def _block_list(self, events: Events, asked: Asked) -> list[Measure]:
+        return [block for some in self._all_blocks(events, asked) for block in some]
 
     def _swept_one(self, rows: _Rows, asked: Asked, pair: Ints) -> tuple[Floats, Floats] | None:
         """The same of one HCP whose events are all there is, by kinds met before; None where it cannot be."""
@@ -546,15 +605,22 @@ class EngagementFeatures:
 
     def _parted(
         self, shared: Floats, own: Floats, profiles: Profiles, asked: Asked, row: Ints, pair: Ints, *,
-        rows: _Rows | None = None,
+        rows: _Rows | None = None, read: dict[int, list[Floats]] | None = None,
     ) -> list[list[Floats]]:  # fmt: skip
-        """Per measure its parts: (n_rows, n_columns) each, or (n_requests, 1) for an own view."""
+        """Per measure its parts: (n_rows, n_columns) each, or (n_requests, 1) for an own view.
+
+        ``read`` has those of measures of other tables where they were read before.
+        """
         raw: list[list[Floats]] = []
         n_shared = n_own = 0
         hidden = None if rows is None else rows.hidden
         for i, measure in enumerate(self.measures):
             if isinstance(measure, TableMeasure):
-                raw.append(self._read_table(i, measure, rows, asked, profiles.place, row=row, pair=pair))
+                raw.append(
+                    self._read_table(i, measure, rows, asked, profiles.place, row=row, pair=pair)
+                    if read is None
+                    else read[i]
+                )
             elif isinstance(measure, Attribute):
                 raw.append([profiles.flags(measure, self.levels_[measure.column])])
             elif isinstance(measure, Fit):
@@ -624,6 +690,11 @@ class _Rows:
     hcps: Strings
     at: Ints
     hidden: Bools | None
+
+    def some(self, which: Ints) -> _Rows:
+        """Some of the rows."""
+        hidden = None if self.hidden is None else self.hidden[which]
+        return replace(self, hcps=self.hcps[which], at=self.at[which], hidden=hidden)
 
 
 def _keys_met(events: Events, by: str, known: NDArray[np.bool_]) -> tuple[str, ...]:

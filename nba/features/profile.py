@@ -51,15 +51,26 @@ def is_profiling(measure: Declared) -> bool:
 
 @dataclass(frozen=True)
 class Profiles:
-    """The hcp table, sorted by ``hcp_id`` as canonical tables are, and the HCPs of a design's rows."""
+    """The hcp table, sorted by ``hcp_id`` as canonical tables are, and the HCPs of a design's rows.
+
+    ``part_of`` are others of which these are some: what those looked up is not sought again.
+    """
 
     table: Columns
     hcps: Strings
+    part_of: tuple[Profiles, Ints] | None = None
 
     @cached_property
     def place(self) -> Ints:
         """(n_rows,) which of the table's rows stands behind each; -1: not in it. Sought when asked for."""
+        if self.part_of is not None:
+            whole, which = self.part_of
+            return whole.place[which]
         return places(self.table["hcp_id"], self.hcps)
+
+    def some(self, which: Ints) -> Profiles:
+        """Those of some of the rows."""
+        return Profiles(self.table, self.hcps[which], (self, which))
 
     def flags(self, attribute: Attribute, columns: Sequence[str]) -> Floats:
         """(n_rows, n_columns): one flag a level, or the number; NaN where not known or protected."""

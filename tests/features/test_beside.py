@@ -65,6 +65,27 @@ def test_one_hcp_compiled_from_records_has_the_bits_of_the_batch(world: Any, rec
         assert_array_equal(found.own, batch.own[i * k : (i + 1) * k])
 
 
+@pytest.mark.parametrize("size", [1, 3_000])
+def test_a_large_design_is_made_in_pieces_with_the_bits_of_the_whole(
+    data: Any, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    features = EngagementFeatures(MEASURES).fit(data, until="2026-02-15")
+    events, rng, n, k = features.events(data), np.random.default_rng(1), 120, len(ACTIONS)
+    people = data.columns("hcps")
+    asked = {
+        "hcps": people["hcp_id"][rng.integers(len(people["hcp_id"]), size=n)], "actions": ACTIONS,
+        "at": START + rng.integers(20, 60, n) * DAY, "row": np.repeat(np.arange(n), k),
+        "pair": np.tile(np.arange(k), n), "profiled": rng.random(n) < 0.7,
+    }  # fmt: skip
+    whole = features.seen(events, people, **asked).design
+    monkeypatch.setattr("nba.features.engine._BYTES_AT_ONCE", size)
+
+    pieces = features.design(events, people, **asked)
+
+    assert_array_equal(pieces.shared, whole.shared)
+    assert_array_equal(pieces.own, whole.own)
+
+
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 def test_nothing_moves_with_the_future_and_every_leak_is_found(world: Any, family: Family) -> None:
     found = assert_point_in_time(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -316,6 +317,63 @@ def test_threads_make_no_difference(world: Any) -> None:
     )
 
     assert_same_bits(one, two)
+
+
+def large_rows(world: Any, *, seed: int, n: int = 300) -> dict[str, Any]:
+    """Rows of HCPs in any order, also of one without events, with requests of some of them."""
+    rng = np.random.default_rng(seed)
+    who = np.array([*HCPS, "nobody"], dtype=object)[rng.integers(len(HCPS) + 1, size=n)]
+    row = np.sort(rng.integers(n, size=2 * n))
+    return {
+        "hcps": who, "at": world.START + rng.integers(20, 90, n) * world.DAY, "row": row,
+        "pair": rng.integers(len(world.ACTIONS), size=2 * n), "profiled": rng.random(n) < 0.8,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["world", "standard", "raw"])
+def test_a_large_design_is_made_in_pieces_with_the_bits_of_the_whole(
+    world: Any, monkeypatch: pytest.MonkeyPatch, dtype: str, kind: str
+) -> None:
+    data = world.engagement(world.random_records(3))
+    measures = {"world": world.MEASURES, "standard": EngagementFeatures.standard().measures,
+                "raw": [Count(window_days=30), Count(by="channel", window_days=60)]}[kind]  # fmt: skip
+    features = EngagementFeatures(measures, dtype=dtype)
+    events, people = features.events(data), data.columns("hcps")
+    features.fit_events(events, people, until=world.START + 60 * world.DAY)
+    asked = large_rows(world, seed=5) | {"actions": world.ACTIONS}
+    whole = features.seen(events, people, **asked).design
+
+    for size in (1, 50_000, 400_000):  # a row a piece, and some
+        monkeypatch.setattr("nba.features.engine._BYTES_AT_ONCE", size)
+        assert_same_bits(features.design(events, people, **asked), whole)
+
+
+def test_what_a_large_design_holds_beside_itself_does_not_grow_with_its_columns(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nba.features.engine._BYTES_AT_ONCE", 2**20)
+    data = world.engagement(world.random_records(3))
+    features = EngagementFeatures.standard()
+    events, people = features.events(data), data.columns("hcps")
+    features.fit_events(events, people, until=world.START + 60 * world.DAY)
+    rows, none = large_rows(world, seed=6, n=20_000), np.zeros(0, dtype=np.int64)
+    asked = {"hcps": rows["hcps"], "at": rows["at"], "actions": (), "row": none, "pair": none}
+    features.design(events, people, **asked)  # what is kept for good is kept by now
+
+    def held(make: Any) -> int:
+        tracemalloc.start()
+        try:
+            design = make()
+            return tracemalloc.get_traced_memory()[1] - int(design.shared.nbytes)
+        finally:
+            tracemalloc.stop()
+
+    in_pieces = held(lambda: features.design(events, people, **asked))
+    whole = held(lambda: features.seen(events, people, **asked).design)
+
+    assert in_pieces < 6 * 2**20 + 100 * len(rows["at"])  # a piece and its parts, and a few numbers a row
+    assert whole > 8 * rows["at"].size * len(features.shared_features_)
 
 
 def test_a_state_gives_the_same_bits(world: Any) -> None:
