@@ -14,7 +14,7 @@ from nba.guardrails.in_state import InState
 from nba.guardrails.label import OnLabel
 from nba.guardrails.paused import Paused
 from nba.guardrails.registry import from_dict
-from nba.guardrails.repeat import RepeatGap
+from nba.guardrails.repeat import NoveltyFloor, RepeatGap
 from nba.guardrails.routing import Routing
 from nba.guardrails.standard import standard
 
@@ -31,6 +31,7 @@ __all__ = [
     "Governance",
     "InState",
     "MinimumGap",
+    "NoveltyFloor",
     "OnLabel",
     "OneProductADay",
     "Paused",

@@ -78,16 +78,98 @@ class RepeatGap(Described):
         self, candidates: Candidates, context: Context, names: NDArray[Any], index: dict[Any, int]
     ) -> Ints:
         """(n, names + 1) when each HCP was last told each name; the last column is never."""
-        touches = context.touches
-        counted = np.flatnonzero(counted_touches(candidates, context))
-        content = touches["content_id"][counted]
-        place = codes(content, positions_in(context.content["content_id"]))
-        unknown = content if self.by == "asset" else np.full(len(content), "", dtype=object)
-        said = codes(np.where(place >= 0, np.append(names, "")[place], unknown), index)
+        row, said, ts = _told(candidates, context, names, index, by=self.by)
         last: NDArray[np.int64] = np.full((len(candidates.hcps), len(index) + 1), NEVER, dtype=np.int64)
-        hit = said >= 0
-        np.maximum.at(last, (touches["row"][counted][hit], said[hit]), touches["ts"][counted][hit])
+        np.maximum.at(last, (row, said), ts)
         return last
+
+
+@dataclass(frozen=True)
+class NoveltyFloor(Described):
+    """The same asset, or the same message, only while it is still new enough to the HCP, over all channels.
+
+    How new it is: 1 / (1 + contacts with it, each half as much after every half-life), so 1 where it was
+    never told, 0.5 right after the first time, 0.33 after the second at once. What is the same is told as in
+    :class:`RepeatGap`; decisions handed out and not yet sent count as contacts of the moment.
+
+    Parameters
+    ----------
+    least : the floor, above 0 and below 1
+    half_life_days : after how long a contact counts half, more than 0
+    by : "asset" or "message"
+
+    Raises
+    ------
+    ArgumentError
+        If a setting is out of range.
+
+    Notes
+    -----
+    Facts: ``contacts`` with it so far, and ``novelty_percent``. The same number is a feature,
+    ``nba.features.Novelty``, where it is to weigh instead of to rule out.
+
+    Examples
+    --------
+    >>> NoveltyFloor(0.4, by="message")
+    NoveltyFloor(least=0.4, half_life_days=60.0, by='message')
+    """
+
+    least: float
+    half_life_days: float = field(default=60.0, kw_only=True)
+    by: Literal["asset", "message"] = field(default="asset", kw_only=True)
+    code = "novelty_floor"
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.least, int | float | np.number) and not isinstance(self.least, bool)
+        if not number or not 0 < self.least < 1:
+            raise ArgumentError(
+                f"NoveltyFloor found least={self.least!r}, expected a number above 0 and below 1. "
+                "Leave the rule out for none."
+            )
+        object.__setattr__(self, "least", float(self.least))
+        object.__setattr__(self, "half_life_days", positive_days("NoveltyFloor", self.half_life_days))
+        if self.by not in ("asset", "message"):
+            raise ArgumentError(f"NoveltyFloor found by={self.by!r}, expected 'asset' or 'message'.")
+
+    def check(self, candidates: Candidates, context: Context) -> Verdict:
+        """Remove candidates that the HCP has had too often of late."""
+        from nba.history.measures import novelty  # brings compiled code that other rules do not need
+
+        ids = context.content["content_id"]
+        named = context.content.get("key_message_id" if self.by == "message" else "document_number")
+        names, index, said = _said(candidates.actions, ids, named, self.by)
+        row, what, ts = _told(candidates, context, names, index, by=self.by)
+        order = np.lexsort((ts, what, row))  # sums in one order, whatever the order of the touches
+        spot = row[order], what[order]
+        faded = np.exp2(-np.maximum(candidates.at - ts[order], 0) / (self.half_life_days * DAY))
+        shape = len(candidates.hcps), len(index) + 1
+        exposure, contacts = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+        np.add.at(exposure, spot, faded)
+        np.add.at(contacts, spot, 1)
+        about = is_touch(candidates) & (said >= 0)
+        new = np.where(about, novelty(exposure)[:, said], 1.0)
+        facts = {
+            "contacts": np.where(about, contacts[:, said], 0),
+            "novelty_percent": np.floor(100.0 * new + 1e-9).astype(np.int64),
+        }
+        return Verdict(
+            self.code, (new < self.least).astype(np.int8), ("", "not_new"), facts,
+            about=f"{self.least:g} by {self.by}, half-life {self.half_life_days:g} days",
+        )  # fmt: skip
+
+
+def _told(
+    candidates: Candidates, context: Context, names: NDArray[Any], index: dict[Any, int], *, by: str
+) -> tuple[Ints, Ints, Ints]:
+    """(HCP row, number of the name, ts) of every touch that counts and says one of the names."""
+    touches = context.touches
+    counted = np.flatnonzero(counted_touches(candidates, context))
+    content = touches["content_id"][counted]
+    place = codes(content, positions_in(context.content["content_id"]))
+    unknown = content if by == "asset" else np.full(len(content), "", dtype=object)
+    said = codes(np.where(place >= 0, np.append(names, "")[place], unknown), index)
+    hit = said >= 0
+    return touches["row"][counted][hit], said[hit], touches["ts"][counted][hit]
 
 
 @kept

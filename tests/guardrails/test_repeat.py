@@ -9,7 +9,7 @@ from plain import Plain
 
 from nba.contracts import DAY
 from nba.errors import ArgumentError
-from nba.guardrails import RepeatGap
+from nba.guardrails import NoveltyFloor, RepeatGap, from_dict
 from nba.testing import check_guardrail, random_world
 
 AT = 1_000 * DAY
@@ -82,3 +82,51 @@ def test_settings_that_are_none_are_refused(days, by):
 @pytest.mark.parametrize("by", ["asset", "message"])
 def test_it_holds_what_every_guardrail_has_to(by):
     assert all(check_guardrail(RepeatGap(30, by=by), seeds=4).removed.values())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), by=st.sampled_from(["asset", "message"]), least=st.sampled_from([0.35, 0.7])
+)
+def test_what_goes_out_is_as_new_to_the_hcp_as_the_floor_asks_counted_touch_by_touch(seed, by, least):
+    candidates, context = random_world(seed)
+    verdict = NoveltyFloor(least, half_life_days=30, by=by).check(candidates, context)
+    content = context.content
+    key = "key_message_id" if by == "message" else "document_number"
+    names = dict(zip(content["content_id"], content[key], strict=True))
+    if by == "asset":
+        names = {one: name or one for one, name in names.items()}
+
+    def name_of(one):
+        return names.get(one, one if by == "asset" else "")
+
+    touches = Plain((candidates, context)).touches
+    for i in range(len(candidates.hcps)):
+        mine = [t for t in touches if t["row"] == i and (t["pending"] or t["ts"] <= candidates.at)]
+        for k, action in enumerate(candidates.actions):
+            told = [t for t in mine if k and name_of(action.content) == name_of(t["content_id"]) != ""]
+            faded = sum(2.0 ** (-max(candidates.at - t["ts"], 0) / (30 * DAY)) for t in told)
+            assert bool(verdict.reason[i, k]) == (1 / (1 + faded) < least)
+            if k and name_of(action.content):
+                assert verdict.fact(i, k)["contacts"] == len(told)
+
+
+def test_the_floor_of_novelty_tells_a_first_a_second_and_a_long_ago_contact_apart(build, reasons):
+    def after(*days):
+        touches = [{"content_id": "a", "ts": AT - day * DAY} for day in days]
+        rule = NoveltyFloor(0.4, half_life_days=30)
+        world = build(actions=[("email", "a")], content=[{"content_id": "a"}], touches=touches, at=AT)
+        return reasons(rule, world)[0][1]
+
+    assert after() == after(0) == after(60, 60) == ""
+    assert after(0, 1) == "not_new"
+
+
+def test_a_floor_of_novelty_holds_what_every_guardrail_has_to():
+    rule = NoveltyFloor(0.5, by="message")
+
+    assert check_guardrail(NoveltyFloor(0.6), seeds=8).removed["not_new"] > 0
+    assert from_dict(rule.describe()) == rule
+    for wrong in ({"least": 0}, {"least": 1}, {"least": 0.5, "half_life_days": 0}, {"least": 0.5, "by": "x"}):
+        with pytest.raises(ArgumentError, match="NoveltyFloor"):
+            NoveltyFloor(**wrong)

@@ -21,6 +21,7 @@ from nba.guardrails import (
     FrequencyCap,
     InState,
     MinimumGap,
+    NoveltyFloor,
     OneProductADay,
     OnLabel,
     Paused,
@@ -150,6 +151,7 @@ BITING = (
     MinimumGap(14, channel="rep_visit"),
     RepeatGap(90), RepeatGap(14, by="message"), OneProductADay(), EducationalFloor(0.4),
     QuietHours(start=14, end=11), InState("nurture", channel="phone"), Deepening(1.0),
+    NoveltyFloor(0.6),
 )  # fmt: skip
 """Every rule there is, with settings that give it work to do."""
 
