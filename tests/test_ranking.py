@@ -87,13 +87,22 @@ def launched(territory, plan):
     """The territory with a content that nobody was ever sent, and an HCP who objects to profiling."""
     frames = {n: f for n, f in territory.engagement.tables.items() if f is not None}
     content = frames["content"]
-    new = content.iloc[[0]].assign(content_id="launch", document_number="PM-LAUNCH", family_id=None)
+    content = content.loc[[*content.index, content.index[0]]].reset_index(drop=True)
+    content.loc[len(content) - 1, ["content_id", "document_number"]] = ["launch", "PM-LAUNCH"]
     hcp = max(plan, key=lambda receipt: len(receipt.eligible)).hcp_id
-    word = {"hcp_id": [hcp], "channel": None, "purpose": "profiling", "opt_type": "opt_out",
-            "captured_at": [pd.Timestamp("2026-05-01", tz="UTC")]}  # fmt: skip
+    said = pd.to_datetime(["2026-05-01T00:00Z"]).as_unit("s")
+    word = pd.DataFrame(
+        {
+            "hcp_id": [hcp],
+            "channel": "all",
+            "purpose": "profiling",
+            "opt_type": "opt_out",
+            "captured_at": said,
+        }
+    )
     changed = {
-        "content": pd.concat([content, new], ignore_index=True),
-        "consent": pd.concat([frames["consent"], pd.DataFrame(word)], ignore_index=True),
+        "content": content,
+        "consent": pd.concat([frames["consent"], word], ignore_index=True),
         "interactions": frames["interactions"].drop(columns=["machine", "touch", "engaged"]),
     }
     with warnings.catch_warnings(action="ignore", category=NBAWarning):
