@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.features import MEASURES, PEERS, Log, columns_asked, floor_of, ours
+from benchmarks.features import MEASURES, PEERS, Log, columns_asked, floor_of, grow, ours
 
 LOG = Log.random(1_500, 200, seed=5)
 
@@ -32,3 +32,13 @@ def test_the_floor_writes_as_much_as_we_do() -> None:
     run, _, _ = ours(LOG)
 
     assert floor_of(LOG, 137)().nbytes == run().nbytes
+
+
+def test_growth_is_told_with_what_the_largest_size_holds_beside_its_output():
+    found = grow([(5_000, 1_000), (20_000, 4_000)], seed=3)
+
+    assert set(found) == {
+        "growth_exponent", "growth_exponent_user", "large_cpu_s", "large_user_s", "large_held_mb"
+    }  # fmt: skip
+    assert found["large_user_s"] <= found["large_cpu_s"]
+    assert found["large_held_mb"] < 200
