@@ -32,6 +32,7 @@ class Boosting:
     learning_rate : in (0, 1]
     least_rows : training rows in a leaf at least
     ridge : L2 penalty on leaf values, in units of curvature
+    bins : values of a column that splits tell apart, at most
     feature_share : in (0, 1], the share of columns each tree may read
     patience : trees without a gain on the rows that judge before growing stops; 0 never stops
     seed : of that choice
@@ -50,6 +51,7 @@ class Boosting:
     learning_rate: float = 0.1
     least_rows: int = 20
     ridge: float = 5.0
+    bins: int = 255
     feature_share: float = 1.0
     patience: int = 0
     seed: int = 0
@@ -63,6 +65,7 @@ class Boosting:
         _check(0 < self.learning_rate <= 1, "learning_rate", self.learning_rate, "a number in (0, 1]")
         _check(self.least_rows >= 1, "least_rows", self.least_rows, "1 or more")
         _check(0 <= self.ridge < math.inf, "ridge", self.ridge, "a finite number >= 0")
+        _check(2 <= self.bins <= 65_535, "bins", self.bins, "2 to 65535")
         _check(0 < self.feature_share <= 1, "feature_share", self.feature_share, "a number in (0, 1]")
         _check(self.patience >= 0, "patience", self.patience, "0 or more")
         _check(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2**31 - 1")
@@ -127,6 +130,7 @@ class Boosting:
             "learning_rate": self.learning_rate,
             "min_data_in_leaf": self.least_rows,
             "lambda_l2": self.ridge,
+            "max_bin": self.bins,
             "feature_fraction": self.feature_share,
             "seed": self.seed,
             "boost_from_average": False,

@@ -1,65 +1,125 @@
-"""A small forest on what the base left over, as far as it earned it."""
+"""Small forests on what the base left over, as far as earned."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nba.artifact import under
-from nba.contracts import Bools, Design, Floats, Ints, State
+from nba.contracts import Action, Design, Floats, Ints, State
+from nba.errors import BundleError
 from nba.models.booster import Boosting
-from nba.models.calibration import AffineCalibration
-from nba.models.forest import Forest
+from nba.models.forest import Forest, joined, parted
 from nba.models.parallel import side_by_side
 from nba.models.selection import part_of
 from nba.models.weights import Evidence, Weights, size_of
 
-MOST_ROWS = 1_000_000
-"""Rows that trees are grown on at most; of more, every so manieth."""
-LEAST_POSITIVES = 100
-"""Responses (or their absence, where that is rarer) in each block of time under which nothing is grown."""
+MOST_ROWS = 500_000
+"""Rows that a forest is grown on at most; of more, every so manieth."""
+LEAST_POSITIVES = 30
+"""Responses (or their absence, where that is rarer) under which a group grows nothing, and a block of time
+judges nothing."""
 _HELD = (10.0, 200.0)
 """A leaf needs a hundredth of all responses, between these bounds, and is shrunk by as many; on real contacts
 a twentieth of that earned its weight in autumn and lost it in the new year."""
-_TREES, _MOST_TREES = 100, 300
+_TREES, _MORE_TREES = 30, 60
+_RATE, _BINS = 0.15, 63
+"""How fast trees learn, and how finely they look: fewer trees that learn faster came less close to known
+truths, more of them took longer for little; with 255 bins they were up to a twentieth further off."""
 _MORE_WANTED = 1.2
 """Later rows that ask for this multiple of what trees said tell that growing stopped too early."""
-_UNSAID = 2.0
+_UNSAID = 1.5
 """What trees leave unsaid, by what they say, as variances. With once as much, 90 % intervals held the truth
-in 75 to 83 % of five worlds of conditions on which nothing was settled."""
+of pairs with many rows in 77 to 98 % of four worlds of conditions; with twice, in 85 to 100 %."""
 _PIECE = 8_192
-Blocks: TypeAlias = list[tuple[Ints, Floats]]
-"""Blocks of requests in order of time, and their margins by a base that was fitted on earlier ones."""
+Named: TypeAlias = tuple[str, ...]
+"""The groups of a pair by level: all pairs, its channel, itself."""
+LEVELS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """Requests up to a moment, a base that was fitted on them, and requests after it.
+
+    Attributes
+    ----------
+    rows, margin : in order of time, and the base's margins of them; trees are grown on these
+    later, ahead : requests that neither base nor trees have seen, and the base's margins of them
+    positives : (n_models,) responses of each model's pair up to the moment
+    """
+
+    rows: Ints
+    margin: Floats
+    later: Ints
+    ahead: Floats
+    positives: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One forest for all pairs, or one for each channel or pair that holds enough.
+
+    Attributes
+    ----------
+    forests : by name of the group; each over shared columns, then own ones, as they come
+    weights : by size of pair, and by its channel, or by the pair where each has its own forest
+    reach : standard deviation of the forests' margins, on rows that they were not grown on; so much
+        as in ``_UNSAID`` is taken to be unsaid still, for where trees still gain they have not found all
+    """
+
+    forests: Mapping[str, Forest] = field(default_factory=dict)
+    weights: Weights = field(default_factory=Weights.none)
+    reach: float = 0.0
+
+    def weight(self, groups: Named, depth: int, *, positives: float) -> float:
+        """Of a pair with so many positives in training; 0 where its group has no forest."""
+        if groups[depth] not in self.forests:
+            return 0.0
+        return self.weights.of(_weighed_by(groups, depth), positives=positives)
+
+    def to_state(self) -> State:
+        """Plain JSON and arrays."""
+        forest, trees = joined(tuple(self.forests.values()))
+        plain, arrays = forest.to_state()
+        weights, more = self.weights.to_state()
+        return {**plain, "weights": weights, "reach": self.reach, "groups": list(self.forests)}, {
+            **arrays,
+            "trees": trees,
+            **{f"weights_{name}": a for name, a in more.items()},
+        }
+
+    @classmethod
+    def from_state(cls, state: State) -> Level:
+        """The level that :meth:`to_state` described."""
+        plain, arrays = state
+        forests = parted(Forest.from_state(state), arrays["trees"])
+        weights = Weights.from_state((plain["weights"], under(arrays, "weights_")))
+        return cls(dict(zip(plain["groups"], forests, strict=True)), weights, float(plain["reach"]))
 
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """weight(pair) * forest(columns): what trees add to the base's margin.
+    """What trees add to the base's margin: weight(pair) * forest(columns), by level.
 
-    One forest for all pairs, over the HCP's columns and the pair's own view: that view tells pairs apart, so
-    a forest stays as cheap to score as its hundred small trees.
+    First one forest for all pairs, over the HCP's columns and the pair's own view; on what that leaves over
+    one for every channel, and on what is left of that one for every pair, where these hold enough. Each level
+    has to earn its weights by itself, so most pairs carry little more than the first.
 
     Attributes
     ----------
-    forest : over shared columns, then own ones, as they come
-    weights : by channel and size of pair
-    reach : standard deviation of the forest's margins, on rows that it was not grown on; twice its square
-        is taken to be unsaid still, for where trees still gain they have not found all
+    levels : of all pairs, of channels, of pairs
     """
 
-    forest: Forest
-    weights: Weights
-    reach: float = 0.0
+    levels: tuple[Level, ...]
 
     @classmethod
-    def none(cls, n_features: int) -> Correction:
+    def none(cls) -> Correction:
         """Nothing to add."""
-        return cls(Forest.empty(n_features), Weights.none())
+        return cls((Level(),) * LEVELS)
 
     @classmethod
     def grow(
@@ -67,122 +127,265 @@ class Correction:
         design: Design,
         y: Floats,
         *,
-        blocks: Blocks,
-        channel: NDArray[np.object_],
-        positives: Sequence[Floats],
-        seen: Sequence[Bools],
+        pasts: Sequence[Past],
+        model: Ints,
+        groups: Sequence[Named],
         weight: Floats | None = None,
         n_jobs: int,
     ) -> tuple[Correction, Floats]:
-        """Grow on blocks what the next one is predicted with, weigh that, and grow on all of them.
+        """Grow on the past what later rows are predicted with, weigh that, and grow on all rows.
 
         Parameters
         ----------
-        blocks : in order of time, two at least; the first is grown on only
-        channel : (n_requests,) name of each one's channel group
-        positives : for a block (n_requests,) the responses of each one's pair before it
-        seen : for a block (n_requests,) whether a request's window had ended when it began
+        pasts : in order of time; the last holds all rows, and nothing later
+        model : (n_requests,) index of each one's model
+        groups : of each model; "" where it has none of its own
         weight : (n_requests,) what each one counts; None is 1
 
         Returns
         -------
-        The correction, and what it would have added to the last block had it ended before: (n_last,).
+        The correction, and what it would have added to the last rows that judged, grown on those before:
+        (n_last,).
         """
-        counts = [part_of(weight, rows) for rows, _ in blocks]
-        offsets = [
-            _offset(margin, y[rows], channel[rows], weight=count)
-            for (rows, margin), count in zip(blocks, counts, strict=True)
+        growth = _Growth(design, y, pasts, model, tuple(groups), weight, n_jobs)
+        offsets, ahead = [past.margin for past in pasts], [past.ahead for past in pasts[:-1]]
+        levels = []
+        for depth in range(LEVELS):
+            level, offsets, ahead = growth.level(depth, offsets, ahead)
+            levels.append(level)
+        return cls(tuple(levels)), ahead[-1] - pasts[-2].ahead
+
+    @property
+    def weights(self) -> Weights:
+        """Of the forest for all pairs."""
+        return self.levels[0].weights
+
+    @property
+    def n_trees(self) -> int:
+        """Of all forests together."""
+        return sum(forest.n_trees for level in self.levels for forest in level.forests.values())
+
+    def weight(self, groups: Named, *, positives: float) -> Floats:
+        """(3,) by level, of a pair with so many positives in training; 0 where its group has no forest."""
+        weights = [
+            level.weight(groups, depth, positives=positives) for depth, level in enumerate(self.levels)
         ]
+        return np.array(weights)
 
-        def grown(n_blocks: int, trees: int) -> Forest:
-            rows = np.concatenate([rows for rows, _ in blocks[:n_blocks]])
-            offset = np.concatenate(offsets[:n_blocks])
-            keep = seen[n_blocks][rows] if n_blocks < len(blocks) else slice(None)
-            return _grown(design, y, rows=rows[keep], offset=offset[keep], trees=trees, weight=weight)
-
-        def weighed(trees: int) -> tuple[Forest, list[Evidence], Weights]:
-            *earlier, final = side_by_side(
-                lambda n_blocks: grown(n_blocks, trees), range(1, len(blocks) + 1), n_jobs=n_jobs
-            )
-            evidence = [
-                Evidence(
-                    margin,
-                    _scored(forest, design, rows),
-                    y[rows],
-                    channel[rows],
-                    size_of(before[rows]),
-                    count,
-                )
-                for forest, (rows, margin), before, count in zip(
-                    earlier, blocks[1:], positives[1:], counts[1:], strict=True
-                )
-            ]
-            return final, evidence, Weights.fit(evidence)
-
-        final, evidence, weights = weighed(_TREES)
-        if weights.wanted > _MORE_WANTED:
-            final, evidence, weights = weighed(_MOST_TREES)
-        last = evidence[-1]
-        if not weights.any:
-            return cls(Forest.empty(len(design.features)), weights), np.zeros(len(last.y))
-        return cls(final, weights, float(last.added.std())), last.added * weights.each(
-            last.channel, last.size
-        )
-
-    def unsaid(self, weight: float) -> float:
-        """Variance, in log-odds, of what a pair's correction of this weight leaves unsaid."""
-        return _UNSAID * (weight * self.reach) ** 2
+    def unsaid(self, weight: Floats) -> float:
+        """Variance, in log-odds, of what a pair's correction of these weights leaves unsaid."""
+        reach = np.array([level.reach for level in self.levels])
+        return float(_UNSAID * np.square(weight * reach).sum())
 
     def added(self, design: Design, weight: Floats, *, n_jobs: int) -> Floats:
-        """(n_requests,) what to add to the base's margins; ``weight`` is (K,) of the design's pairs."""
+        """(n_requests,) what to add to the base's margins; ``weight`` is (K, 3) of the design's pairs."""
         out = np.zeros(len(design))
-        if not self.forest.n_trees:
+        asked = self._asked(design, weight)
+        if not asked:
             return out
 
-        def piece(rows: slice) -> None:
-            score = self.forest.score(columns(design, np.arange(rows.start, min(rows.stop, len(out)))))
-            out[rows] = weight[design.pair[rows]] * score
+        def piece(lo: int) -> None:
+            requests = np.arange(lo, min(lo + _PIECE, len(out)))
+            x, pair = columns(design, requests), design.pair[requests]
+            for forest, of_pair in asked:
+                mine = np.flatnonzero(of_pair[pair])
+                if len(mine):
+                    out[lo + mine] += of_pair[pair[mine]] * forest.score(
+                        x if len(mine) == len(x) else x[mine]
+                    )
 
-        pieces = [slice(lo, lo + _PIECE) for lo in range(0, len(out), _PIECE)]
-        if n_jobs == 1 or len(pieces) < 2:
-            for rows in pieces:
-                piece(rows)
+        starts = range(0, len(out), _PIECE)
+        if n_jobs == 1 or len(starts) < 2:
+            for lo in starts:
+                piece(lo)
         else:
             with ThreadPoolExecutor(n_jobs) as pool:
-                list(pool.map(piece, pieces))
+                list(pool.map(piece, starts))
         return out
 
     def contributions(self, design: Design, weight: Floats) -> tuple[Floats, Floats]:
         """Parts of :meth:`added`: (n_requests, n_features), and its mean in training (n_requests,)."""
-        values = np.zeros((len(design), self.forest.n_features))
-        of_request = weight[design.pair]
-        base = 0.0
-        if self.forest.n_trees:
-            for lo in range(0, len(design), _PIECE):
-                rows = np.arange(lo, min(lo + _PIECE, len(design)))
-                parts, base = self.forest.contributions(columns(design, rows))
-                values[rows] = of_request[rows, None] * parts
-        return values, of_request * base
+        values, base = np.zeros((len(design), len(design.features))), np.zeros(len(design))
+        for forest, of_pair in self._asked(design, weight):
+            mine = np.flatnonzero(of_pair[design.pair])
+            for lo in range(0, len(mine), _PIECE):
+                requests = mine[lo : lo + _PIECE]
+                scale = of_pair[design.pair[requests]]
+                parts, mean = forest.contributions(columns(design, requests))
+                values[requests] += scale[:, None] * parts
+                base[requests] += scale * mean
+        return values, base
+
+    def _asked(self, design: Design, weight: Floats) -> list[tuple[Forest, Floats]]:
+        """Forests that some pair of the design is corrected by, and by how much: (K,)."""
+        found = []
+        named = [named_groups(*of) for of in zip(design.actions, design.groups, strict=True)]
+        for depth, level in enumerate(self.levels):
+            names = np.array([groups[depth] for groups in named], dtype=object)
+            for name, forest in level.forests.items():
+                of_pair = np.where(names == name, weight[:, depth], 0.0)
+                if of_pair.any():
+                    found.append((forest, of_pair))
+        return found
 
     def to_state(self) -> State:
         """Plain JSON and arrays."""
-        plain, arrays = self.forest.to_state()
-        weights, more = self.weights.to_state()
-        return {**plain, "weights": weights, "reach": self.reach}, {
-            **arrays,
-            **{f"weights_{name}": a for name, a in more.items()},
-        }
+        states = [level.to_state() for level in self.levels]
+        arrays = {f"level{i}_{name}": a for i, (_, of) in enumerate(states) for name, a in of.items()}
+        return {"levels": [plain for plain, _ in states]}, arrays
 
     @classmethod
     def from_state(cls, state: State) -> Correction:
         """The correction that :meth:`to_state` described."""
         plain, arrays = state
-        weights = Weights.from_state((plain["weights"], under(arrays, "weights_")))
-        return cls(Forest.from_state(state), weights, float(plain.get("reach", 0.0)))
+        if len(plain.get("levels", ())) != LEVELS:
+            raise BundleError(
+                "The bundle's trees are not by level, so an earlier version saved them; "
+                "this one cannot read them. Fit and save the model again."
+            )
+        levels = enumerate(plain["levels"])
+        return cls(tuple(Level.from_state((of, under(arrays, f"level{i}_"))) for i, of in levels))
+
+
+@dataclass(frozen=True, eq=False)
+class _Growth:
+    """What forests of all levels are grown on."""
+
+    design: Design
+    y: Floats
+    pasts: Sequence[Past]
+    model: Ints
+    groups: tuple[Named, ...]
+    weight: Floats | None
+    n_jobs: int
+
+    def level(
+        self, depth: int, offsets: list[Floats], ahead: list[Floats]
+    ) -> tuple[Level, list[Floats], list[Floats]]:
+        """Forests of a level, and the margins of all pasts with what they add."""
+        nothing = Level(), offsets, ahead
+        tried = self._tried(depth)
+        if not tried:
+            return nothing
+        *judging, now = zip(self.pasts, offsets, strict=True)
+        forests = self._grown(depth, tried, judging, trees=_TREES)
+        evidence = self._evidence(depth, forests, ahead)
+        if not any(len(block.y) for block in evidence):
+            return nothing
+        weights = Weights.fit(evidence)
+        trees = _TREES
+        if weights.wanted > _MORE_WANTED:
+            further = [
+                (past, offset + self._scored(depth, forest, past.rows))
+                for (past, offset), forest in zip(judging, forests, strict=True)
+            ]
+            more = self._grown(depth, tried, further, trees=_MORE_TREES)
+            forests = [
+                {name: joined((old[name], new[name]))[0] for name in old}
+                for old, new in zip(forests, more, strict=True)
+            ]
+            weights = Weights.fit(self._evidence(depth, forests, ahead))
+            trees += _MORE_TREES
+        if not weights.any:
+            return Level(weights=weights), offsets, ahead
+        (final,) = self._grown(depth, tried, [now], trees=trees)
+        earned = Level(final, weights)
+        offsets = [
+            offset + self._weights(depth, earned, past, past.rows) * self._scored(depth, forest, past.rows)
+            for (past, offset), forest in zip((*judging, now), (*forests, final), strict=True)
+        ]
+        added = [
+            self._scored(depth, forest, past.later)
+            for (past, _), forest in zip(judging, forests, strict=True)
+        ]
+        ahead = [
+            margin + self._weights(depth, earned, past, past.later) * of
+            for margin, (past, _), of in zip(ahead, judging, added, strict=True)
+        ]
+        judged = self._within(depth, tried, judging[-1][0].later)
+        return Level(final, weights, float(added[-1][judged].std())), offsets, ahead
+
+    def _tried(self, depth: int) -> list[str]:
+        """Groups that hold enough, and something else than the group above."""
+        first = self.pasts[0].rows
+        found = []
+        for name in sorted({groups[depth] for groups in self.groups} - {""}):
+            members = {groups for groups in self.groups if groups[depth] == name}
+            above = {groups[depth - 1] for groups in members} if depth else set()
+            alone = depth > 0 and all(g in members for g in self.groups if g[depth - 1] in above)
+            if not alone and enough(self.y[first[self._within(depth, [name], first)]]):
+                found.append(name)
+        return found
+
+    def _within(self, depth: int, names: Sequence[str], rows: Ints) -> Ints:
+        """Places among rows that are of these groups."""
+        mine = np.array([groups[depth] in names for groups in self.groups])
+        return np.flatnonzero(mine[self.model[rows]])
+
+    def _grown(
+        self, depth: int, names: Sequence[str], pasts: Sequence[tuple[Past, Floats]], *, trees: int
+    ) -> list[dict[str, Forest]]:
+        def one(task: tuple[Past, Floats, str]) -> Forest:
+            past, offset, name = task
+            mine = self._within(depth, [name], past.rows)
+            mine = mine[:: -(-len(mine) // MOST_ROWS)]
+            rows = past.rows[mine]
+            return _grown(
+                self.design, self.y, rows=rows, offset=offset[mine], trees=trees, weight=self.weight
+            )
+
+        tasks = [(past, offset, name) for past, offset in pasts for name in names]
+        forests = side_by_side(one, tasks, n_jobs=self.n_jobs)
+        k = len(names)
+        return [dict(zip(names, forests[i * k : i * k + k], strict=True)) for i in range(len(pasts))]
+
+    def _evidence(
+        self, depth: int, forests: Sequence[Mapping[str, Forest]], ahead: Sequence[Floats]
+    ) -> list[Evidence]:
+        names = np.array([_weighed_by(groups, depth) for groups in self.groups], dtype=object)
+        found = []
+        for past, of, margin in zip(self.pasts, forests, ahead, strict=False):
+            judged = self._within(depth, list(of), past.later)
+            rows = past.later[judged]
+            found.append(
+                Evidence(
+                    margin[judged],
+                    self._scored(depth, of, rows),
+                    self.y[rows],
+                    names[self.model[rows]],
+                    size_of(past.positives[self.model[rows]]),
+                    part_of(self.weight, rows),
+                )
+            )
+        return found
+
+    def _scored(self, depth: int, forests: Mapping[str, Forest], rows: Ints) -> Floats:
+        out = np.zeros(len(rows))
+        for name, forest in forests.items():
+            mine = self._within(depth, [name], rows)
+            for lo in range(0, len(mine), _PIECE):
+                piece = mine[lo : lo + _PIECE]
+                out[piece] = forest.score(columns(self.design, rows[piece]))
+        return out
+
+    def _weights(self, depth: int, level: Level, past: Past, rows: Ints) -> Floats:
+        of_model = np.array(
+            [
+                level.weight(groups, depth, positives=positives)
+                for groups, positives in zip(self.groups, past.positives, strict=True)
+            ]
+        )
+        weights: Floats = of_model[self.model[rows]]
+        return weights
+
+
+def named_groups(action: Action | None, groups: Sequence[str]) -> Named:
+    """The groups of a pair by level; "" for the last where it has no model of its own."""
+    return "all", groups[0], "" if action is None else f"pair={tuple(action)!r}"
 
 
 def enough(y: Floats) -> bool:
-    """Whether a block of time holds enough of both outcomes to grow trees on, or to judge them by."""
+    """Whether rows hold enough of both outcomes to grow trees on, or to judge them by."""
     return _rarer(y) >= LEAST_POSITIVES
 
 
@@ -192,34 +395,21 @@ def columns(design: Design, requests: Ints) -> Floats:
     return x if x.dtype.kind == "f" else x.astype(float)
 
 
+def _weighed_by(groups: Named, depth: int) -> str:
+    """A forest of all pairs is weighed by channel, others by what they are grown for."""
+    return groups[max(depth, 1)]
+
+
 def _grown(
     design: Design, y: Floats, *, rows: Ints, offset: Floats, trees: int, weight: Floats | None
 ) -> Forest:
-    every = -(-len(rows) // MOST_ROWS)
-    rows, offset = rows[::every], np.ascontiguousarray(offset[::every])
-    if not len(rows):
-        return Forest.empty(len(design.features))
     rarer = _rarer(y[rows])
     held = float(np.clip(rarer / 100, *_HELD))
     least = max(20, round(held * len(rows) / max(rarer, 1.0)))
-    boosting = Boosting(trees=trees, leaves=8, learning_rate=0.05, least_rows=least, ridge=held)
-    counts = part_of(weight, rows)
-    return boosting.fit(columns(design, rows), y[rows], offset=offset, weight=counts)
-
-
-def _offset(margin: Floats, y: Floats, channel: NDArray[np.object_], *, weight: Floats | None) -> Floats:
-    """Margins with the block's own lines taken out: trees are to find shapes, not a level that drifted."""
-    calibration = AffineCalibration.fit(margin, y, channel.tolist(), weight=weight)
-    offset = np.empty(len(margin))
-    for name in calibration.groups:
-        shift, slope = calibration.line(name)
-        offset[channel == name] = shift + slope * margin[channel == name]
-    return offset
-
-
-def _scored(forest: Forest, design: Design, rows: Ints) -> Floats:
-    pieces = [forest.score(columns(design, rows[lo : lo + _PIECE])) for lo in range(0, len(rows), _PIECE)]
-    return np.concatenate([np.zeros(0), *pieces])
+    boosting = Boosting(trees=trees, leaves=8, learning_rate=_RATE, least_rows=least, ridge=held, bins=_BINS)
+    return boosting.fit(
+        columns(design, rows), y[rows], offset=np.ascontiguousarray(offset), weight=part_of(weight, rows)
+    )
 
 
 def _rarer(y: Floats) -> float:

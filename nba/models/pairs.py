@@ -18,7 +18,7 @@ from nba.models.base import HierarchicalLogistic
 from nba.models.basis import WIDEST, Basis
 from nba.models.border import check_columns, check_outcomes, check_values, outcomes_of
 from nba.models.calibration import AffineCalibration
-from nba.models.correction import Blocks, Correction, enough
+from nba.models.correction import Correction, Named, Past, enough, named_groups
 from nba.models.drift import Drift
 from nba.models.levels import INTERCEPT, OWN, SHARED, Groups
 from nba.models.order import request_order, row_hashes
@@ -37,9 +37,9 @@ LEAST_ROWS = 200
 """Rows under which nothing is kept back for calibration."""
 WEIGHT_SHARE = 0.2
 """The latest share of rows that weights are earned on where no slice is kept for calibration."""
-GROWN_FROM = (0.5, 0.75)
-"""Shares of what stands before the last slice. Trees are grown on rows from the first on; from the second on,
-and in the last slice, those grown on earlier rows are judged."""
+JUDGED_FROM = 0.75
+"""Share of what stands before the last slice. From there on, and in the last slice, trees are judged
+that were grown on the rows before."""
 ROUGHLY = 0.03
 """Of the last step of a base that only tells what to correct; what is left is about the square of that."""
 _BY_PAIR = ("n", "positives", "place", "pooled", "weight")
@@ -53,6 +53,7 @@ class _Training:
     Attributes
     ----------
     pair, groups : the model of each request, and the groups of the models
+    named : groups of the models by level of their trees
     curves : (n_rows, n_curves) of the shared columns
     order : requests by moment, those of one moment by what they hold
     weight : (n_rows,) what each counts; None is 1
@@ -62,6 +63,7 @@ class _Training:
     y: Floats
     pair: NDArray[np.int64]
     groups: tuple[Groups, ...]
+    named: tuple[Named, ...]
     curves: Floats
     moments: NDArray[np.int64]
     order: NDArray[np.int64]
@@ -81,18 +83,14 @@ class _Training:
         moments = self.moments[self.order]
         return self.order[(moments >= start) & (True if end is None else moments < end)]
 
-    def positives_before(self, cut: int) -> Floats:
-        """(K,) responses of each model before a moment."""
-        rows = self.before(cut)
-        return _sums(self.pair[rows], self.y[rows], len(self.groups))
-
 
 class PairPropensity(Params):
     """How likely an HCP responds to each pair: a Bayesian logistic model a pair, held by all pairs.
 
-    margin = line(base + weight * forest): on top of the additive base stands one small forest of boosted
-    trees for what the base cannot say. Its weight, per group of pairs, is earned on later rows than any it
-    was grown on, and is 0 where it earned nothing.
+    margin = line(base + weights * forests): on top of the additive base stand small forests of boosted trees
+    for what the base cannot say: one for all pairs, then one for every channel and one for every pair that
+    hold enough. Their weights are earned on later rows than any they were grown on, and are 0 where they
+    earned nothing.
 
     A pair with many rows speaks for itself; one with few is held to its channel, its content's tags and
     to all pairs; one with none says ``prior_only`` and is wide. How strongly is estimated from the data.
@@ -101,7 +99,7 @@ class PairPropensity(Params):
     ----------
     calibration_share : the latest share of training rows that the affine calibration is learned on; the
         base is then refitted on all rows with the strengths it had found. 0 leaves calibration out
-    correction : "auto" grows the forest and lets it earn its weight; None leaves it out
+    correction : "auto" grows forests and lets them earn their weights; None leaves them out
     max_pairs : pairs with a model of their own, the most frequent first; what remains of a channel is
         modelled as one
     selection_clip : weight rows by 1 / (logged selection probability), none by more than so many times the
@@ -119,8 +117,10 @@ class PairPropensity(Params):
     pooled_ : (K,) True where that model is shared with what remains of the channel
     base_ : HierarchicalLogistic
     calibration_ : AffineCalibration
-    correction_ : Correction, its forest empty where no group of pairs earned a weight
-    weights_ : Weights of the correction by channel and size of pair; prints, and has ``rows()`` for tables
+    correction_ : Correction; its ``levels`` hold no forest where none earned a weight
+    weight_ : (K, 3) weights of the forests for all pairs, for the pair's channel, and for the pair
+    weights_ : Weights of the forest for all pairs by channel and size of pair; prints, and has ``rows()`` for
+        tables
     dropped_ : names of features that never differed in training
     selection_ : Selection: whether the choice of the training rows is known, and what weighting made of them;
         "observational" where nobody logged it
@@ -129,8 +129,9 @@ class PairPropensity(Params):
     Notes
     -----
     With ``at``, fit and scores have the same bits in any order of rows; without, the last rows are taken for
-    the latest. ``spread`` is that of the base and the calibration line, and where the forest earned a weight
-    twice the variance by which it moves margins: where trees gain, they have not found all.
+    the latest. ``spread`` is that of the base and the calibration line, and where forests earned a
+    weight one and a half times the variance by which they move margins: where trees gain, they have not
+    found all.
 
     Examples
     --------
@@ -239,6 +240,7 @@ class PairPropensity(Params):
             y,
             pair=self.place_[design.pair],
             groups=tuple(groups),
+            named=self._named(design, groups),
             curves=self.shared_basis_.expand(design.shared),
             moments=moments,
             order=order,
@@ -247,15 +249,15 @@ class PairPropensity(Params):
         )
         cut = self._calibration_cut(rows)
         base = self._estimated(rows, order if cut is None else rows.before(cut))
-        self.correction_, later, margin = self._corrected(base, rows, cut)
+        full = base if cut is None else self._refitted(base, rows, order)
+        self.correction_, later, margin = self._corrected(base, full, rows, cut)
         self.weight_ = self._earned(rows)
         self.calibration_ = AffineCalibration.identity()
         if cut is not None:
             channel = [groups[k][0] for k in rows.pair[later]]
             late = part_of(counts, later)
             self.calibration_ = AffineCalibration.fit(margin, y[later], channel, weight=late)
-            base = self._refitted(base, rows, order)
-        self.base_ = base
+        self.base_ = full
         self._prepared_for = None
         return self
 
@@ -553,6 +555,12 @@ class PairPropensity(Params):
             self.place_[j] = len(own) + channels.index(design.groups[j][0])
         return [design.groups[j] for j in own] + [(channel,) for channel in channels]
 
+    def _named(self, design: Design, groups: list[Groups]) -> tuple[Named, ...]:
+        """Groups of the models by level of their trees; what remains of a channel has none of its own."""
+        own = np.flatnonzero((self.place_ >= 0) & ~self.pooled_)
+        action = {self.place_[j]: design.actions[j] for j in own}
+        return tuple(named_groups(action.get(place), of) for place, of in enumerate(groups))
+
     def _make_room(self, design: Design, y: Floats) -> tuple[NDArray[np.int64], tuple[Groups, ...]]:
         """Count new rows, and give pairs with their first ones a model: (model of each request, groups)."""
         known = set(self.actions_)
@@ -570,10 +578,10 @@ class PairPropensity(Params):
         self.place_ = np.append(self.place_, more - 1).astype(np.int64)
         channels = dict(zip(design.actions, (g[0] for g in design.groups), strict=True))
         new = [
-            self.correction_.weights.of(channels[a], positives=0.0)
+            self.correction_.weight(named_groups(a, (channels[a],)), positives=0.0)
             for a in self.actions_[len(self.weight_) :]
         ]
-        self.weight_ = np.append(self.weight_, new)
+        self.weight_ = np.vstack([self.weight_, *new])
         groups = list(self.base_.groups)
         for k, own in sorted(zip(moved.tolist(), design.groups, strict=True)):
             if counts[k] and self.place_[k] < 0:
@@ -598,44 +606,52 @@ class PairPropensity(Params):
         return cut
 
     def _corrected(
-        self, base: HierarchicalLogistic, rows: _Training, cut: int | None
+        self,
+        base: HierarchicalLogistic,
+        full: HierarchicalLogistic,
+        rows: _Training,
+        cut: int | None,
     ) -> tuple[Correction, NDArray[np.int64], Floats]:
         """The correction, the rows from the cut on, and their margins by what was learned before it."""
-        none = Correction.none(len(rows.design.features))
         last = np.zeros(0, dtype=np.int64) if cut is None else rows.between(cut, None)
         if self.correction is None or len(rows.order) < LEAST_ROWS:
-            return none, last, self._margins(base, rows, last)
+            return Correction.none(), last, self._margins(base, rows, last)
         final = rows.moment_at(1 - WEIGHT_SHARE) if cut is None else cut
-        whole = float(np.mean(rows.moments < final))
-        cuts = [*(rows.moment_at(whole * share) for share in GROWN_FROM), final]
-        spans = [
-            (rows.before(lo), rows.between(lo, hi)) for lo, hi in zip(cuts, [*cuts[1:], None], strict=True)
-        ]
-        if not all(len(seen) and enough(rows.y[block]) for seen, block in spans):
-            return none, last, self._margins(base, rows, last)
-        blocks: Blocks = []
-        for lo, (seen, block) in zip(cuts, spans, strict=True):
-            there = base if lo == cut else self._refitted(base, rows, seen, tolerance=ROUGHLY)
-            blocks.append((block, self._margins(there, rows, block)))
+        cuts = [rows.moment_at(float(np.mean(rows.moments < final)) * JUDGED_FROM), final]
+        spans = [(rows.before(lo), rows.between(lo, hi)) for lo, hi in zip(cuts, [final, None], strict=True)]
+        if not all(enough(rows.y[seen]) and enough(rows.y[later]) for seen, later in spans):
+            return Correction.none(), last, self._margins(base, rows, last)
+
+        def past(moment: int, seen: NDArray[np.int64], later: NDArray[np.int64]) -> Past:
+            there = base if moment == cut else self._refitted(base, rows, seen, tolerance=ROUGHLY)
+            margins = (self._margins(there, rows, some) for some in (seen, later))
+            positives = _sums(rows.pair[seen], rows.y[seen], len(rows.groups))
+            return Past(seen, next(margins), later, next(margins), positives)
+
+        pasts = [past(moment, *span) for moment, span in zip(cuts, spans, strict=True)]
+        positives = _sums(rows.pair, rows.y, len(rows.groups))
+        now = Past(rows.order, self._margins(full, rows, rows.order), last[:0], np.zeros(0), positives)
         correction, added = Correction.grow(
             rows.design,
             rows.y,
-            blocks=blocks,
-            channel=np.array([g[0] for g in rows.groups], dtype=object)[rows.pair],
-            positives=[rows.positives_before(lo)[rows.pair] for lo in cuts],
-            seen=[rows.moments < lo - rows.gap_seconds for lo in cuts],
+            pasts=(*pasts, now),
+            model=rows.pair,
+            groups=rows.named,
             weight=rows.weight,
             n_jobs=self._threads(),
         )
-        return correction, last, blocks[-1][1] + added if cut is not None else np.zeros(0)
+        return correction, last, pasts[-1].ahead + added if cut is not None else np.zeros(0)
 
     def _earned(self, rows: _Training) -> Floats:
-        """(K,) the correction's weight of each pair, by the size of its model's pair."""
+        """(K, 3) the correction's weights of each pair, by the size of its model's pair."""
         positives = _sums(rows.pair, rows.y, len(rows.groups))
+        design = rows.design
         return np.array(
             [
-                self.correction_.weights.of(groups[0], positives=positives[place] if place >= 0 else 0.0)
-                for place, groups in zip(self.place_, rows.design.groups, strict=True)
+                self.correction_.weight(
+                    named_groups(action, groups), positives=positives[place] if place >= 0 else 0.0
+                )
+                for place, action, groups in zip(self.place_, design.actions, design.groups, strict=True)
             ]
         )
 
@@ -744,7 +760,7 @@ class PairPropensity(Params):
                 [
                     self.weight_[index[action]]
                     if action in index
-                    else self.correction_.weights.of(groups[0], positives=0.0)
+                    else self.correction_.weight(named_groups(action, groups), positives=0.0)
                     for action, groups in zip(*wanted, strict=True)
                 ]
             )

@@ -31,7 +31,7 @@ class Prepared:
     coef : (K, D)
     low : (K, D, D) lower Cholesky factors of the coefficients' covariances
     line : (K, 5) shift, slope, and the variance of the shift, their covariance, the variance of the slope
-    weight : (K,) of the correction
+    weight : (K, 3) of the correction, by level
     """
 
     coef: Floats

@@ -95,17 +95,19 @@ class Weights:
         counts = _counts(blocks)
         offset = np.concatenate([line[0] + line[1] * b.margin for line, b in zip(lines, blocks, strict=True)])
         channels = tuple(sorted(set(channel.tolist())))
+        place = {name: c for c, name in enumerate(channels)}
+        code = np.array([place[name] for name in channel.tolist()], dtype=np.int64)
         sizes, groups = np.zeros(len(SIZE_NAMES)), np.zeros((len(channels), len(SIZE_NAMES)))
         positives = np.zeros_like(groups)
         earned = pooled > _LEAST_EVIDENCE * error
         for s in range(len(sizes)):
-            mine = size == s
+            mine = np.flatnonzero(size == s)
             mean, sd = _weight(
                 offset[mine], added[mine], y[mine], center=pooled, sd=_SIZE_SD, weight=part_of(counts, mine)
             )
             sizes[s] = _cautious(mean, np.hypot(sd, _GROUP_SD)) if earned else 0.0
-            for c, name in enumerate(channels):
-                here = mine & (channel == name)
+            for c in range(len(channels)):
+                here = mine[code[mine] == c]
                 positives[c, s] = y[here].sum()
                 if earned:
                     own, own_sd = _weight(

@@ -54,8 +54,8 @@ def test_on_pure_noise_it_weighs_exactly_nothing(seed):
     model = fitted(world)
 
     assert model.weights_.pooled == 0.0
-    assert not model.weights_.any
-    assert model.correction_.forest.n_trees == 0
+    assert not model.weight_.any()
+    assert model.correction_.n_trees == 0
     assert model.weights_.positives.sum() > 100  # it was tried
 
 
@@ -67,7 +67,7 @@ def test_in_a_tree_shaped_world_it_weighs_over_half_and_predicts_better_than_the
     model, base = (fitted(world, before, correction=c) for c in ("auto", None))
 
     assert model.weights_.pooled > 0.5
-    assert base.correction_.forest.n_trees == 0
+    assert base.correction_.n_trees == 0
     later = taken(world.design, after)
     assert log_loss(model, later, world.y[after]) < log_loss(base, later, world.y[after]) - 0.01
 
@@ -75,13 +75,25 @@ def test_in_a_tree_shaped_world_it_weighs_over_half_and_predicts_better_than_the
 def test_the_margin_is_the_line_of_base_and_weighted_forest(trees, corrected):
     alone = replace_correction(corrected, None)
     raw = replace_correction(alone, None, lines=False)
-    forest = corrected.correction_.forest.score(columns(trees.design, np.arange(len(trees.y))))
-    weight = np.array([corrected.weight_[k] for k in trees.design.pair])
+    added = sum(weight * forest.score(x) for weight, forest, x in by_forest(corrected, trees.design))
     lines = np.array([corrected.calibration_.line(g[0]) for g in trees.design.groups])[trees.design.pair]
 
-    margin = lines[:, 0] + lines[:, 1] * (raw.score(trees.design)[0] + weight * forest)
+    margin = lines[:, 0] + lines[:, 1] * (raw.score(trees.design)[0] + added)
 
     assert_allclose(corrected.score(trees.design)[0], margin, atol=1e-9)
+
+
+def by_forest(model, design):
+    """(weight of each request, forest, columns) of every forest, from names spelled out."""
+    x = columns(design, np.arange(len(design)))
+    for depth, level in enumerate(model.correction_.levels):
+        for name, forest in level.forests.items():
+            of_pair = [
+                name in ("all", groups[0], f"pair={tuple(action)!r}")
+                for action, groups in zip(design.actions, design.groups, strict=True)
+            ]
+            weight = np.where(of_pair, model.weight_[:, depth], 0.0)
+            yield weight[design.pair], forest, x
 
 
 def replace_correction(model, correction, lines=True):
@@ -89,7 +101,7 @@ def replace_correction(model, correction, lines=True):
     from nba.models import AffineCalibration, Correction
 
     twin = PairPropensity.from_state(model.to_state())
-    twin.correction_ = correction or Correction.none(model.correction_.forest.n_features)
+    twin.correction_ = correction or Correction.none()
     if not lines:
         twin.calibration_ = AffineCalibration.identity()
     return twin
@@ -101,14 +113,16 @@ def test_contributions_add_up_and_are_those_of_base_and_trees(trees, corrected):
     lines = np.array([corrected.calibration_.line(g[0]) for g in some.groups])[some.pair]
 
     of_base = replace_correction(corrected, None).contributions(some)
-    x = columns(some, np.arange(len(some)))
-    of_trees, mean = corrected.correction_.forest.contributions(x)
-    scale = (lines[:, 1] * corrected.weight_[some.pair])[:, None]
+    of_trees, mean = np.zeros_like(parts.values), np.zeros(len(some))
+    for weight, forest, x in by_forest(corrected, some):
+        values, base = forest.contributions(x)
+        of_trees += (lines[:, 1] * weight)[:, None] * values
+        mean += lines[:, 1] * weight * base
 
     assert_allclose(parts.base + parts.values.sum(axis=1), parts.margin, atol=1e-9)
     assert_array_equal(parts.margin, corrected.score(some)[0])
-    assert_allclose(parts.values, of_base.values + scale * of_trees, atol=1e-9)
-    assert_allclose(parts.base, of_base.base + scale[:, 0] * mean, atol=1e-9)
+    assert_allclose(parts.values, of_base.values + of_trees, atol=1e-9)
+    assert_allclose(parts.base, of_base.base + mean, atol=1e-9)
 
 
 def test_the_trees_part_is_what_shap_says(trees, monkeypatch):
@@ -118,15 +132,17 @@ def test_the_trees_part_is_what_shap_says(trees, monkeypatch):
     model = fitted(trees, n_jobs=1)
     x = columns(trees.design, np.arange(50))
 
-    values, mean = model.correction_.forest.contributions(x)
+    forest = model.correction_.levels[0].forests["all"]
+    values, mean = forest.contributions(x)
+    (of_all,) = [b for b in kept if np.allclose(b.predict(x, raw_score=True), forest.score(x), atol=1e-9)]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries beneath it
         import shap
 
-        theirs = np.asarray(shap.TreeExplainer(kept[-1]).shap_values(x))
+        theirs = np.asarray(shap.TreeExplainer(of_all).shap_values(x))
     assert_allclose(values, theirs[1] if theirs.ndim == 3 else theirs, atol=1e-9)
-    assert mean + values[0].sum() == pytest.approx(kept[-1].predict(x[:1], raw_score=True)[0], abs=1e-9)
+    assert mean + values[0].sum() == pytest.approx(of_all.predict(x[:1], raw_score=True)[0], abs=1e-9)
 
 
 def test_the_order_of_rows_changes_no_bit(trees, corrected):
@@ -230,7 +246,8 @@ def test_a_pair_never_seen_has_the_weight_of_the_smallest_of_its_channel(trees, 
     grown = PairPropensity.from_state(corrected.to_state()).learn(taken(new, np.arange(5)), np.zeros(5))
 
     assert np.isfinite(before).all()
-    assert grown.weight_[-1] == corrected.weights_.of("channel=c1", positives=0.0)
+    assert grown.weight_[-1, 0] == corrected.weights_.of("channel=c1", positives=0.0)
+    assert grown.weight_[-1, 2] == 0.0
 
 
 @pytest.mark.parametrize(("rows", "outcome"), [(60, None), (900, None), (6000, 0.0), (6000, 1.0)])
@@ -243,7 +260,7 @@ def test_where_there_is_too_little_to_earn_a_weight_there_is_no_correction_and_n
     else:
         model = fitted(world)
 
-    assert model.correction_.forest.n_trees == 0
+    assert model.correction_.n_trees == 0
     assert model.weights_.rows()[0][-1] == "0.00"
     assert np.isfinite(bits(world.design, model)).all()
 
@@ -292,7 +309,7 @@ assert np.array_equal(model.score(design)[0], x["margin"])
 model.contributions(design)
 heavy = {{"lightgbm", "shap", "mlflow", "sklearn", "pandas"}} & set(sys.modules)
 assert not heavy, heavy
-assert model.correction_.forest.n_trees
+assert model.correction_.n_trees
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
 
@@ -306,22 +323,111 @@ def test_a_forest_without_trees_costs_no_pass_over_rows(trees, monkeypatch):
     assert np.isfinite(bits(trees.design, model)).all()
 
 
-def test_where_trees_earned_a_weight_the_spread_holds_twice_as_much_for_what_they_have_not_found(
+def test_where_trees_earned_a_weight_the_spread_holds_half_as_much_again_for_what_they_have_not_found(
     trees, corrected
 ):
     known = copy.copy(corrected)
-    known.correction_ = replace(corrected.correction_, reach=0.0)
+    known.correction_ = replace(
+        corrected.correction_,
+        levels=tuple(replace(level, reach=0.0) for level in corrected.correction_.levels),
+    )
     known._prepared_for = None
 
     wide, narrow = (model.score(trees.design)[1] for model in (corrected, known))
 
     k = trees.design.pair
     slope = np.array([corrected.calibration_.line(g[0])[1] for g in trees.design.groups])[k]
-    unsaid = np.sqrt(2) * slope * corrected.weight_[k] * corrected.correction_.reach
-    assert corrected.correction_.reach > 0.1
+    reach = np.array([level.reach for level in corrected.correction_.levels])
+    unsaid = slope * np.sqrt(1.5 * (corrected.weight_[k] ** 2 @ reach**2))
+    assert reach[0] > 0.1
     np.testing.assert_allclose(np.sqrt(narrow**2 + unsaid**2), wide)
 
 
-def test_where_later_rows_ask_for_more_than_a_hundred_trees_said_more_are_grown(corrected):
-    assert corrected.correction_.forest.n_trees == 300
+def test_where_later_rows_ask_for_more_than_the_first_trees_said_more_are_grown(corrected):
+    assert corrected.correction_.levels[0].forests["all"].n_trees == 90
     assert 0.8 < corrected.weights_.wanted < 1.2  # and then they ask for about what they got
+
+
+def planted(where, *, seed=0):
+    """Pairs of three channels; where it holds, two columns have to be on one side together."""
+    world = noise_world(seed=seed, requests=24_000, pairs=6)
+    x = world.design.shared[world.design.row]
+    truth = -1.5 + 2.0 * where(world.design.pair) * np.sign(x[:, 0] * (x[:, 5] - 0.5))
+    y = (np.random.default_rng(seed).random(len(truth)) < 1 / (1 + np.exp(-truth))).astype(float)
+    return world._replace(y=y, truth=truth)
+
+
+@pytest.fixture(scope="module")
+def one_pair():
+    """A condition of the pair with most rows alone, and the model of that world."""
+    pair = int(np.bincount(planted(lambda pair: pair == 0).design.pair).argmax())
+    world = planted(lambda k: k == pair)
+    return pair, world, fitted(world)
+
+
+def test_a_condition_of_one_pair_is_found_and_leaves_pairs_of_other_channels_alone(one_pair):
+    pair, world, model = one_pair
+    base = fitted(world, correction=None)
+    mine = np.flatnonzero(world.design.pair == pair)
+    others = np.flatnonzero(world.design.pair % 3 != pair % 3)
+
+    def missed(of, rows):
+        return np.square(of.score(taken(world.design, rows))[0] - world.truth[rows]).mean()
+
+    own = f"pair={tuple(world.design.actions[pair])!r}"
+    assert own in model.correction_.levels[2].forests
+    assert model.weight_[pair, 2] > 0.7
+    assert missed(model, mine) < 0.25 * missed(base, mine)
+    assert missed(model, others) < missed(base, others) + 0.02
+
+
+def test_a_condition_of_one_channel_is_found_for_its_pairs():
+    world = planted(lambda pair: pair % 3 == 0)
+
+    model = fitted(world)
+
+    levels = model.correction_.levels[1]
+    assert levels.weights.of("channel=c0", positives=500.0) > 0.7
+    assert model.weight_[:, 1].argmax() % 3 == 0
+
+
+def test_a_group_that_holds_the_same_rows_as_the_one_above_grows_nothing_of_its_own():
+    world = planted(lambda pair: pair >= 0)
+    design = replace(world.design, groups=tuple(("channel=one",) for _ in world.design.groups))
+
+    model = fitted(world._replace(design=design))
+
+    assert model.correction_.levels[0].forests
+    assert not model.correction_.levels[1].weights.channels  # not even tried
+
+
+def test_trees_of_pairs_come_back_from_a_bundle_to_the_same_bits(one_pair, tmp_path):
+    _, world, model = one_pair
+    plain, arrays = model.to_state()
+
+    artifact.save(tmp_path / "m", manifest=plain, arrays=arrays)
+    back = PairPropensity.from_state(artifact.load(tmp_path / "m")[:2])
+
+    assert_array_equal(bits(world.design, back), bits(world.design, model))
+    some = taken(world.design, np.arange(200))
+    parts = back.contributions(some)
+    assert_array_equal(parts.values, model.contributions(some).values)
+    assert_allclose(parts.base + parts.values.sum(axis=1), parts.margin, atol=1e-9)
+
+
+def test_trees_of_pairs_have_the_same_bits_on_any_threads_and_for_one_row(one_pair):
+    _, world, model = one_pair
+    single = fitted(world, n_jobs=1)
+
+    assert_array_equal(bits(world.design, single), bits(world.design, model))
+    for r in (0, 8191, 8192):
+        alone = taken(world.design, np.array([r]))
+        assert_array_equal(bits(alone, model)[:, 0], bits(world.design, model)[:, r])
+
+
+def test_trees_that_are_not_by_level_are_refused_by_name(corrected):
+    plain, arrays = corrected.to_state()
+    plain["trees"] = {}
+
+    with pytest.raises(BundleError, match="earlier version"):
+        PairPropensity.from_state((plain, arrays))
