@@ -191,7 +191,7 @@ def pick(probs, priorities, uniforms, action, selection_prob, explored):  # type
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def inverse_gap(priorities, margin, spread, slope, rows, eligible, per_sqrt_n, gamma, optimism, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def inverse_gap(priorities, margin, spread, slope, rows, eligible, rates, gamma, optimism, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Inverse gap weights; ``gamma`` below 0 is the schedule, an empty ``slope`` that of no cost."""
     n, n_actions = priorities.shape
     hopeful = np.empty(n_actions)
@@ -210,7 +210,7 @@ def inverse_gap(priorities, margin, spread, slope, rows, eligible, per_sqrt_n, g
             scale = max(scale, abs(hopeful[k]))
             if best < 0 or hopeful[k] > hopeful[best]:
                 best = k
-        steep = gamma if gamma >= 0.0 else per_sqrt_n * math.sqrt(known)
+        steep = gamma if gamma >= 0.0 else min(rates[0] * known, rates[1] * math.sqrt(known))
         unit = scale if scale > 0.0 else 1.0
         given = 0.0
         for k in range(n_actions):

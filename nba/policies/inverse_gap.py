@@ -11,6 +11,7 @@ from nba.errors import ArgumentError
 from nba.policies.registry import Described, number_between
 
 _GAMMA_PER_SQRT_N = 30.0  # theory gives sqrt(K n) up to a constant
+_GAMMA_PER_N = 0.3  # the less of both: under 10,000 rows a lead is seldom what it looks like
 _NONE = np.empty((0, 0))
 
 
@@ -28,7 +29,8 @@ class InverseGap(Described):
     explore : share of the probability spread evenly over the eligible on top, 0 to 1; it keeps every
         selection probability at explore / A or more. Gaps explore by themselves, so little is needed on top
     gamma : how fast probability falls with the gap, 0 (evenly) or more. None is the schedule
-        30 * sqrt(n), n the training rows of the row's eligible pairs: no data, no preference
+        min(0.3 * n, 30 * sqrt(n)), n the training rows of the row's eligible pairs: no data, no preference,
+        and under 10,000 rows a weaker one, for models fitted on few rows are led astray by what they try
     optimism : how many standard deviations are added to each priority before gaps are taken; takes
         slope * propensity * (1 - propensity) * spread as one, exact to first order. Without a slope
         |priority| / propensity stands for it, too small by the cost's share where a cost is subtracted
@@ -73,7 +75,7 @@ class InverseGap(Described):
         weights = np.empty(priorities.shape)
         inverse_gap(
             np.ascontiguousarray(priorities, np.float64), np.ascontiguousarray(scores.margin, np.float64),
-            spread, slope, rows, np.ascontiguousarray(eligible), _GAMMA_PER_SQRT_N,
+            spread, slope, rows, np.ascontiguousarray(eligible), (_GAMMA_PER_N, _GAMMA_PER_SQRT_N),
             -1.0 if self.gamma is None else self.gamma, self.optimism, weights,
         )  # fmt: skip
         return weights

@@ -14,7 +14,7 @@ from nba.policies.reach import Reach
 def chooser(policy, k):
     def choose(priorities, eligible, rows):
         shape = priorities.shape
-        scores = Scores(np.zeros(shape), np.zeros(shape), np.full(k, 20.0), np.zeros(k, dtype=bool))
+        scores = Scores(np.zeros(shape), np.zeros(shape), np.full(k, 200.0), np.zeros(k, dtype=bool))
         return selection_pmf(policy, priorities=priorities, scores=scores, eligible=eligible).probs
 
     return choose
