@@ -36,6 +36,8 @@ _UNSAID = 1.5
 """What trees leave unsaid, by what they say, as variances. With once as much, 90 % intervals held the truth
 of pairs with many rows in 77 to 98 % of four worlds of conditions; with twice, in 85 to 100 %."""
 _PIECE = 8_192
+Asked: TypeAlias = tuple[tuple[Forest, Floats], ...]
+"""Forests that correct some pair asked for, and by how much each pair: (K,)."""
 Named: TypeAlias = tuple[str, ...]
 """The groups of a pair by level: all pairs, its channel, itself."""
 LEVELS = 3
@@ -177,10 +179,22 @@ class Correction:
         reach = np.array([level.reach for level in self.levels])
         return float(_UNSAID * np.square(weight * reach).sum())
 
-    def added(self, design: Design, weight: Floats, *, n_jobs: int) -> Floats:
-        """(n_requests,) what to add to the base's margins; ``weight`` is (K, 3) of the design's pairs."""
+    def asked(self, actions: Sequence[Action], groups: Sequence[Sequence[str]], weight: Floats) -> Asked:
+        """What corrects some pairs; ``weight`` is (K, 3) of them."""
+        found = []
+        named = [named_groups(*of) for of in zip(actions, groups, strict=True)]
+        for depth, level in enumerate(self.levels):
+            names = np.array([groups[depth] for groups in named], dtype=object)
+            for name, forest in level.forests.items():
+                of_pair = np.where(names == name, weight[:, depth], 0.0)
+                if of_pair.any():
+                    found.append((forest, of_pair))
+        return tuple(found)
+
+    @staticmethod
+    def added(design: Design, asked: Asked, *, n_jobs: int) -> Floats:
+        """(n_requests,) what to add to the base's margins."""
         out = np.zeros(len(design))
-        asked = self._asked(design, weight)
         if not asked:
             return out
 
@@ -203,10 +217,11 @@ class Correction:
                 list(pool.map(piece, starts))
         return out
 
-    def contributions(self, design: Design, weight: Floats) -> tuple[Floats, Floats]:
+    @staticmethod
+    def contributions(design: Design, asked: Asked) -> tuple[Floats, Floats]:
         """Parts of :meth:`added`: (n_requests, n_features), and its mean in training (n_requests,)."""
         values, base = np.zeros((len(design), len(design.features))), np.zeros(len(design))
-        for forest, of_pair in self._asked(design, weight):
+        for forest, of_pair in asked:
             mine = np.flatnonzero(of_pair[design.pair])
             for lo in range(0, len(mine), _PIECE):
                 requests = mine[lo : lo + _PIECE]
@@ -215,18 +230,6 @@ class Correction:
                 values[requests] += scale[:, None] * parts
                 base[requests] += scale * mean
         return values, base
-
-    def _asked(self, design: Design, weight: Floats) -> list[tuple[Forest, Floats]]:
-        """Forests that some pair of the design is corrected by, and by how much: (K,)."""
-        found = []
-        named = [named_groups(*of) for of in zip(design.actions, design.groups, strict=True)]
-        for depth, level in enumerate(self.levels):
-            names = np.array([groups[depth] for groups in named], dtype=object)
-            for name, forest in level.forests.items():
-                of_pair = np.where(names == name, weight[:, depth], 0.0)
-                if of_pair.any():
-                    found.append((forest, of_pair))
-        return found
 
     def to_state(self) -> State:
         """Plain JSON and arrays."""

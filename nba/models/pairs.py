@@ -278,7 +278,7 @@ class PairPropensity(Params):
             shared=self.shared_basis_,
             own=self.own_basis_,
             pairs=pairs,
-            added=self.correction_.added(design, pairs.weight, n_jobs=self._threads()),
+            added=self.correction_.added(design, pairs.asked, n_jobs=self._threads()),
             spreads=spreads,
             n_jobs=self._threads(),
         )
@@ -286,9 +286,8 @@ class PairPropensity(Params):
     def support(self, design: Design) -> tuple[Floats, NDArray[np.bool_]]:
         """(n, prior_only) of each of the design's pairs: training rows, and whether there were none."""
         self._check_fitted()
-        place = {action: k for k, action in enumerate(self.actions_)}
-        n = np.array([self.n_[place[a]] if a in place else 0.0 for a in design.actions])
-        return n, n == 0
+        n = self._prepared(design).n
+        return n.copy(), n == 0
 
     def contributions(self, design: Design) -> Contributions:
         """Exact parts of each request's calibrated margin, against the average training row.
@@ -307,7 +306,7 @@ class PairPropensity(Params):
         source = np.concatenate(
             [self.shared_basis_.source, self.own_basis_.source + self.shared_basis_.n_features]
         )
-        values, mean = self.correction_.contributions(design, pairs.weight)
+        values, mean = self.correction_.contributions(design, pairs.asked)
         if len(source):
             first = np.flatnonzero(np.diff(source, prepend=-1))  # a feature's curves stand side by side
             values[:, source[first]] += np.add.reduceat(coef[:, 1:] * z, first, axis=1)
@@ -353,7 +352,8 @@ class PairPropensity(Params):
         lines = np.array([self.calibration_.fitted_line(g[0]) for g in groups])
         index = {action: k for k, action in enumerate(self.actions_)}
         weight = self.weight_[[index[action] for action in design.actions]]
-        added = self.correction_.added(design, weight, n_jobs=self._threads())
+        asked = self.correction_.asked(design.actions, design.groups, weight)
+        added = self.correction_.added(design, asked, n_jobs=self._threads())
         rows = self._rows(
             design,
             y,
@@ -773,7 +773,9 @@ class PairPropensity(Params):
                 unsaid = line[1] ** 2 * self.correction_.unsaid(weight[i])
                 return mean, cov, line, line_cov + np.diag([unsaid, 0.0])
 
-            kept = wanted, Prepared.of(weight, self.base_.n_columns, posterior)
+            n = np.array([self.n_[index[a]] if a in index else 0.0 for a in design.actions])
+            asked = self.correction_.asked(*wanted, weight)
+            kept = wanted, Prepared.of(n, self.base_.n_columns, posterior, asked=asked)
             self._prepared_for = kept
         return kept[1]
 

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from nba.contracts import Design, Floats
 from nba.models.basis import WIDEST, Basis, curve, fill
+from nba.models.correction import Asked
 
 Posterior = tuple[Floats, Floats, tuple[float, float], Floats]
 """Of a pair: mean (D,), covariance (D, D), (shift, slope), and the line's covariance (2, 2)."""
@@ -31,25 +32,27 @@ class Prepared:
     coef : (K, D)
     low : (K, D, D) lower Cholesky factors of the coefficients' covariances
     line : (K, 5) shift, slope, and the variance of the shift, their covariance, the variance of the slope
-    weight : (K, 3) of the correction, by level
+    asked : forests that correct some of them, and by how much
+    n : (K,) training rows
     """
 
     coef: Floats
     low: Floats
     line: Floats
-    weight: Floats
+    asked: Asked
+    n: Floats
 
     @classmethod
-    def of(cls, weight: Floats, d: int, posterior: Callable[[int], Posterior]) -> Prepared:
-        """Gather the posteriors of as many pairs as there are weights."""
-        k = len(weight)
+    def of(cls, n: Floats, d: int, posterior: Callable[[int], Posterior], *, asked: Asked) -> Prepared:
+        """Gather the posteriors of as many pairs as there are numbers of rows."""
+        k = len(n)
         coef, low, line = np.zeros((k, d)), np.zeros((k, d, d)), np.zeros((k, 5))
         with threadpool_limits(1):  # a factor must not depend on the machine's threads
             for i in range(k):
                 mean, cov, shift_slope, line_cov = posterior(i)
                 coef[i], low[i] = mean, np.linalg.cholesky(cov)
                 line[i] = *shift_slope, line_cov[0, 0], line_cov[0, 1], line_cov[1, 1]
-        return cls(coef, low, line, weight)
+        return cls(coef, low, line, asked, n)
 
 
 def score(
