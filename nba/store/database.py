@@ -185,6 +185,8 @@ def _postgres_engine(url: URL, *, wait_seconds: float) -> Engine:
         with connection.cursor() as cursor:
             cursor.execute("SET synchronous_commit = on")
             cursor.execute("SET timezone = 'UTC'")
+            # A plan kept for any ids compares each row with thousands of them, one after another.
+            cursor.execute("SET plan_cache_mode = force_custom_plan")
         connection.commit()
 
     def begin(connection: Connection) -> None:
