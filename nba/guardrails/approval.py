@@ -22,7 +22,15 @@ from nba.contracts import (
     Strings,
     Verdict,
 )
-from nba.guardrails.lookup import codes, content_rows, numbered, position_of, text_column
+from nba.guardrails.lookup import (
+    codes,
+    content_rows,
+    hcp_places,
+    numbered,
+    position_of,
+    speaks_otherwise,
+    usable_in,
+)
 from nba.guardrails.registry import Described
 from nba.tables.kept import kept
 
@@ -69,7 +77,7 @@ class Approved(Described):
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove candidates whose content may not be used with the HCP now."""
         content = context.content
-        hcp_place, places = _hcp_places(candidates, context.hcps)
+        hcp_place, places = hcp_places(candidates, context.hcps)
         relevant, rows = _relevant(content["document_number"], content_rows(candidates, content))
         countries = numbered(country for country, _ in places)
         covers = np.array([_open_in(c, content["country"], relevant) for c in countries], dtype=np.bool_)
@@ -85,30 +93,19 @@ class Approved(Described):
         return Verdict(rule=self.code, reason=reason, reasons=_REASONS, facts=facts)
 
 
-def _hcp_places(candidates: Candidates, hcps: Columns) -> tuple[Ints, list[tuple[str, str]]]:
-    """The distinct (country, language) of HCPs, and which one each HCP is."""
-    n = len(candidates.hcps)
-    country, language = (text_column(hcps, name, length=n).tolist() for name in ("country", "language"))
-    pairs = list(zip(country, language, strict=True))
-    index = numbered(pairs)
-    return codes(pairs, index), list(index)
-
-
 @kept
 def _foreign(heard: str, languages: Strings | None, relevant: Ints) -> Bools:
     """(n_contents,) True where content and HCP are known to speak different languages."""
     if languages is None or not heard:
         return np.zeros(len(relevant), dtype=np.bool_)
-    spoken = languages[relevant]
-    foreign: Bools = (spoken != "") & (spoken != heard)
-    return foreign.astype(np.bool_)
+    return speaks_otherwise(heard, languages[relevant])
 
 
 @kept
 def _open_in(country: str, countries: NDArray[Any], relevant: Ints) -> Bools:
     """(n_contents,) True where the content may be used in the country."""
-    covers: Bools = _covers(countries[relevant], (country,))[0]
-    return covers
+    usable: Bools = usable_in(countries[relevant], (country,))[0]
+    return usable
 
 
 @kept
@@ -120,16 +117,6 @@ def _relevant(documents: Strings, rows: Ints) -> tuple[Ints, Ints]:
     same_document = np.fromiter((d in wanted for d in documents), dtype=np.bool_, count=len(documents))
     relevant = np.flatnonzero(asked | same_document)
     return relevant, np.where(rows >= 0, np.searchsorted(relevant, rows), -1)
-
-
-def _covers(content_countries: NDArray[Any], countries: tuple[Any, ...]) -> Bools:
-    """(n_countries, n_contents) True where the content may be used in the country."""
-    everywhere = [not len(of_content) for of_content in content_countries]
-    rows = [
-        [open_ or country in of for open_, of in zip(everywhere, content_countries, strict=True)]
-        for country in countries
-    ]
-    return np.array(rows, dtype=np.bool_).reshape(len(countries), len(content_countries))
 
 
 def _reasons(
@@ -221,7 +208,7 @@ def _unfit(content: Columns, relevant: Ints, *, countries: tuple[Any, ...], aske
     fit &= content["expiry"] >= asked.valid_until
     for place, parts in _modules(content["content_id"], modules, relevant):
         if min(parts) >= 0:
-            covers = _covers(content["country"][parts], countries)
+            covers = usable_in(content["country"][parts], countries)
             unfit[:, place] = ~(covers & fit[parts]).all(axis=1)
         else:  # a module that nobody knows
             unfit[:, place] = True

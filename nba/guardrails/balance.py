@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nba.contracts import DAY, Bools, Candidates, Columns, Context, Verdict
 from nba.errors import ArgumentError
 from nba.guardrails.clock import local_days
-from nba.guardrails.contact import counted_touches, positive_days
+from nba.guardrails.contact import counted_touches, inner_share, positive_days
 from nba.guardrails.lookup import among, codes, content_tags, is_touch, numbered, positions_in, text_column
 from nba.guardrails.registry import Described
 
@@ -55,13 +55,7 @@ class EducationalFloor(Described):
     code = "educational_floor"
 
     def __post_init__(self) -> None:
-        number = isinstance(self.share, int | float | np.number) and not isinstance(self.share, bool)
-        if not number or not 0 < self.share < 1:
-            raise ArgumentError(
-                f"EducationalFloor found share={self.share!r}, expected a number above 0 and below 1. "
-                "Leave the rule out for none."
-            )
-        object.__setattr__(self, "share", float(self.share))
+        object.__setattr__(self, "share", inner_share("EducationalFloor", "share", self.share))
         object.__setattr__(self, "days", positive_days("EducationalFloor", self.days))
 
     def check(self, candidates: Candidates, context: Context) -> Verdict:

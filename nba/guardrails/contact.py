@@ -187,6 +187,17 @@ def positive_days(rule: str, days: object) -> float:
     return float(days)
 
 
+def inner_share(rule: str, name: str, share: object) -> float:
+    """A share between nothing and all as a float; ArgumentError where it is none."""
+    number = isinstance(share, int | float | np.number) and not isinstance(share, bool)
+    if not number or not 0 < share < 1:  # type: ignore[operator]
+        raise ArgumentError(
+            f"{rule} found {name}={share!r}, expected a number above 0 and below 1. "
+            "Leave the rule out for none."
+        )
+    return float(share)  # type: ignore[arg-type]
+
+
 def check_channel(rule: str, channel: object) -> None:
     """Refuse a channel that is no name."""
     if channel is not None and (not isinstance(channel, str) or not channel.strip()):

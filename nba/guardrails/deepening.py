@@ -10,7 +10,17 @@ import numpy as np
 from nba.contracts import DAY, Bools, Candidates, Columns, Context, Floats, Ints, Verdict
 from nba.errors import ArgumentError
 from nba.guardrails.contact import positive_days
-from nba.guardrails.lookup import codes, content_rows, numbered, position_of, positions_in, text_column
+from nba.guardrails.lookup import (
+    codes,
+    content_rows,
+    hcp_places,
+    numbered,
+    position_of,
+    positions_in,
+    speaks_otherwise,
+    text_column,
+    usable_in,
+)
 from nba.guardrails.registry import Described
 
 _KEYS = ("topic", "indication", "product_id", "detail_group", "key_message_id", "family_id")
@@ -74,7 +84,7 @@ class Deepening(Described):
         depth, steps = self._gone_into(candidates, table, context.content, grid)
         mine = np.append(grid.spot, -1)[content_rows(candidates, context.content)]
         path, level = np.divmod(np.maximum(mine, 0), max(len(grid.levels), 1))
-        before = np.where(mine >= 0, _level_before(grid, context, candidates.at)[:, path, level], -1)
+        before = np.where(mine >= 0, _level_before(grid, candidates, context)[:, path, level], -1)
         spot = np.arange(len(before))[:, None], path, np.maximum(before, 0)
         none = before < 0
         reached = np.where(none, 1.0, depth[spot])
@@ -134,22 +144,22 @@ class _Grid(NamedTuple):
         return cls(spot, levels, max(len(index), 1))
 
 
-def _level_before(grid: _Grid, context: Context, at: int) -> Ints:
+def _level_before(grid: _Grid, candidates: Candidates, context: Context) -> Ints:
     """(n, paths, levels) the next lower level there is for the HCP on the path; -1 is none."""
     width = max(len(grid.levels), 1)
-    country = context.hcps["country"]
-    language = text_column(context.hcps, "language", length=len(country))
-    pairs = list(zip(country.tolist(), language.tolist(), strict=True))
-    index = numbered(sorted(set(pairs)))
-    there = np.zeros((len(index), grid.paths * width + 1), dtype=np.bool_)
-    approved = _approved(context.content, at)
-    for (land, spoken), i in index.items():
-        there[i, grid.spot[approved & _is_for(context.content, land, spoken)]] = True
-    shown = there[:, :-1].reshape(len(index), grid.paths, width)
+    content = context.content
+    place, places = hcp_places(candidates, context.hcps)
+    there = np.zeros((len(places), grid.paths * width + 1), dtype=np.bool_)
+    approved = _approved(content, candidates.at)
+    spoken = text_column(content, "language", length=len(approved))
+    for i, (country, language) in enumerate(places):
+        for_them = usable_in(content["country"], (country,))[0] & ~speaks_otherwise(language, spoken)
+        there[i, grid.spot[approved & for_them]] = True
+    shown = there[:, :-1].reshape(len(places), grid.paths, width)
     before = np.full(shown.shape, -1, dtype=np.int64)
     for k in range(1, width):
         before[:, :, k] = np.where(shown[:, :, k - 1], k - 1, before[:, :, k - 1])
-    found: Ints = before[codes(pairs, index)]
+    found: Ints = before[place]
     return found
 
 
@@ -157,17 +167,6 @@ def _approved(content: Columns, at: int) -> Bools:
     n = len(content["content_id"])
     found: Bools = text_column(content, "approval_status", length=n) == "approved"
     return found & (content["approved_from"] <= at) & (content["expiry"] > at)
-
-
-def _is_for(content: Columns, country: str, language: str) -> Bools:
-    """(C,) content for a country (none named is everywhere), in a language (not known is any)."""
-    n = len(content["content_id"])
-    cells = content.get("country", [()] * n)
-    spoken = text_column(content, "language", length=n)
-    return np.fromiter(
-        ((not lands or country in lands) and (not language or word == language)
-         for lands, word in zip(cells, spoken, strict=True)), np.bool_, n,
-    )  # fmt: skip
 
 
 def _depths(hcp: Ints, row: Ints, met: Columns, content: Columns) -> tuple[Ints, Ints, Floats, Ints]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import DO_NOTHING, Action, Bools, Candidates, Columns, Ints
+from nba.contracts import DO_NOTHING, Action, Bools, Candidates, Columns, Ints, Strings
 from nba.errors import ArgumentError
 from nba.tables.kept import kept
 
@@ -146,3 +146,28 @@ def names_of(rule: str, setting: str, names: object) -> tuple[str, ...]:
             f'{rule} found {setting}={names!r}, expected a list of names, such as ["a", "b"].'
         )
     return tuple(names)
+
+
+def hcp_places(candidates: Candidates, hcps: Columns) -> tuple[Ints, list[tuple[str, str]]]:
+    """The distinct (country, language) of HCPs, and which one each HCP is."""
+    n = len(candidates.hcps)
+    country, language = (text_column(hcps, name, length=n).tolist() for name in ("country", "language"))
+    pairs = list(zip(country, language, strict=True))
+    index = numbered(pairs)
+    return codes(pairs, index), list(index)
+
+
+def usable_in(content_countries: NDArray[Any], countries: tuple[Any, ...]) -> Bools:
+    """(n_countries, n_contents) True where the content may be used in the country."""
+    everywhere = [not len(of_content) for of_content in content_countries]
+    rows = [
+        [open_ or country in of for open_, of in zip(everywhere, content_countries, strict=True)]
+        for country in countries
+    ]
+    return np.array(rows, dtype=np.bool_).reshape(len(countries), len(content_countries))
+
+
+def speaks_otherwise(heard: str, spoken: Strings) -> Bools:
+    """(n_contents,) True where content and HCP are known to speak different languages."""
+    foreign: Bools = ((spoken != "") & (spoken != heard) & (heard != "")).astype(np.bool_)
+    return foreign

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nba.contracts import DAY, NEVER, Action, Candidates, Context, Ints, Strings, Verdict
 from nba.errors import ArgumentError
-from nba.guardrails.contact import counted_touches, positive_days
+from nba.guardrails.contact import counted_touches, inner_share, positive_days
 from nba.guardrails.lookup import codes, is_touch, numbered, positions_in
 from nba.guardrails.registry import Described
 from nba.tables.kept import kept
@@ -51,14 +51,11 @@ class RepeatGap(Described):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "days", positive_days("RepeatGap", self.days))
-        if self.by not in ("asset", "message"):
-            raise ArgumentError(f"RepeatGap found by={self.by!r}, expected 'asset' or 'message'.")
+        _check_by("RepeatGap", self.by)
 
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove candidates that would repeat themselves too soon."""
-        ids = context.content["content_id"]
-        named = context.content.get("key_message_id" if self.by == "message" else "document_number")
-        names, index, said = _said(candidates.actions, ids, named, self.by)
+        names, index, said = _says(candidates, context, by=self.by)
         last = self._last_said(candidates, context, names, index)
         never = last == NEVER
         seconds_ago = np.maximum(candidates.at - np.where(never, candidates.at, last), 0)
@@ -120,24 +117,15 @@ class NoveltyFloor(Described):
     code = "novelty_floor"
 
     def __post_init__(self) -> None:
-        number = isinstance(self.least, int | float | np.number) and not isinstance(self.least, bool)
-        if not number or not 0 < self.least < 1:
-            raise ArgumentError(
-                f"NoveltyFloor found least={self.least!r}, expected a number above 0 and below 1. "
-                "Leave the rule out for none."
-            )
-        object.__setattr__(self, "least", float(self.least))
+        object.__setattr__(self, "least", inner_share("NoveltyFloor", "least", self.least))
         object.__setattr__(self, "half_life_days", positive_days("NoveltyFloor", self.half_life_days))
-        if self.by not in ("asset", "message"):
-            raise ArgumentError(f"NoveltyFloor found by={self.by!r}, expected 'asset' or 'message'.")
+        _check_by("NoveltyFloor", self.by)
 
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove candidates that the HCP has had too often of late."""
         from nba.history.measures import novelty  # brings compiled code that other rules do not need
 
-        ids = context.content["content_id"]
-        named = context.content.get("key_message_id" if self.by == "message" else "document_number")
-        names, index, said = _said(candidates.actions, ids, named, self.by)
+        names, index, said = _says(candidates, context, by=self.by)
         row, what, ts = _told(candidates, context, names, index, by=self.by)
         order = np.lexsort((ts, what, row))  # sums in one order, whatever the order of the touches
         spot = row[order], what[order]
@@ -156,6 +144,17 @@ class NoveltyFloor(Described):
             self.code, (new < self.least).astype(np.int8), ("", "not_new"), facts,
             about=f"{self.least:g} by {self.by}, half-life {self.half_life_days:g} days",
         )  # fmt: skip
+
+
+def _check_by(rule: str, by: object) -> None:
+    if by not in ("asset", "message"):
+        raise ArgumentError(f"{rule} found by={by!r}, expected 'asset' or 'message'.")
+
+
+def _says(candidates: Candidates, context: Context, *, by: str) -> tuple[NDArray[Any], dict[Any, int], Ints]:
+    """As :func:`_said`, of the content table that is in force."""
+    named = context.content.get("key_message_id" if by == "message" else "document_number")
+    return _said(candidates.actions, context.content["content_id"], named, by)
 
 
 def _told(

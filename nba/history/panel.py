@@ -35,12 +35,7 @@ def panel_sums(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             continue
         i, end = start[unit[row]], start[unit[row] + 1]
         while i < end:
-            told = -1
-            after = i
-            while after < end and about[after] == about[i] and period[after] == period[i]:
-                if known[after] < at[row]:
-                    told = after
-                after += 1
+            told, after = _last_told(i, end, about, period, known, at[row])
             if told >= 0:
                 seen[row] = True
                 within = first[row] <= period[i] and period[i] <= last[row]
@@ -49,6 +44,18 @@ def panel_sums(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                     sums[row, key] += value[told]
             i = after
     return sums, seen
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _last_told(i, end, about, period, known, now):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """The figure of one thing and period told last before a moment (-1: none), and where the next begin."""
+    told = -1
+    after = i
+    while after < end and about[after] == about[i] and period[after] == period[i]:
+        if known[after] < now:
+            told = after
+        after += 1
+    return told, after
 
 
 @njit(cache=True, nogil=True)
@@ -73,12 +80,7 @@ def first_told(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             continue
         i, end = start[unit[row]], start[unit[row] + 1]
         while i < end:
-            told = -1
-            after = i
-            while after < end and about[after] == about[i] and period[after] == period[i]:
-                if known[after] < at[row]:
-                    told = after
-                after += 1
+            told, after = _last_told(i, end, about, period, known, at[row])
             if told >= 0:
                 seen[row] = True
                 key = into[about[i]]
