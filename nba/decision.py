@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nba import artifact, guardrails, policies
 from nba.contracts import (
+    DO_NOTHING,
     Bools,
     Candidates,
     Choice,
@@ -66,6 +67,16 @@ class Known:
         rows = _of_hcps(self.consent, np.array([min(hcps), max(hcps)], dtype=object))
         objects = objects_to_profiling(rows, hcps=hcps, at=at)
         return ~objects if objects.any() else None
+
+    def prior_only(self, candidates: Candidates, of_pairs: Bools) -> Bools:
+        """(n, K) where nothing but priors speaks: no row of the pair, or nothing is read of the HCP."""
+        n, k = len(candidates.hcps), len(candidates.actions)
+        found = np.broadcast_to(of_pairs, (n, k)).copy()
+        profiled = self.profiled(candidates.hcps, np.full(n, candidates.at, dtype=np.int64))
+        if profiled is not None:
+            touches = np.array([action != DO_NOTHING for action in candidates.actions])
+            found |= ~profiled[:, None] & touches
+        return found
 
     @cached_property
     def engaged(self) -> tuple[Ints, Strings]:

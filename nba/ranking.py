@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nba import policies
-from nba.contracts import DO_NOTHING, Action, Bools, Candidates, Context, Floats, Ints, Receipt, Scores, Term
+from nba.contracts import DO_NOTHING, Action, Bools, Candidates, Context, Floats, Ints, Receipt, Term
 from nba.decision import Decider, Known
 from nba.errors import ArgumentError
 from nba.policies.value import changed_without, winners
@@ -202,18 +202,10 @@ class Ranking:
         priorities = policies.priority(terms, shape=eligible.shape, do_nothing_value=rest)
         chosen = np.array([place[receipt.action] for receipt in receipts], dtype=np.int64)
         _check_same(receipts, priorities, chosen)
-        prior_only = self._prior_only(asked, scores)
+        prior_only = self.known.prior_only(asked, scores.prior_only)
         return _Valued(
             asked.hcps, at, propensity, prior_only, terms, rest, priorities, eligible, probs, chosen, context
         )
-
-    def _prior_only(self, asked: Candidates, scores: Scores) -> Bools:
-        """(n, K) as receipts say it of what was chosen: no row of the pair, or nothing read of the HCP."""
-        profiled = self.known.profiled(asked.hcps, np.full(len(asked.hcps), asked.at, dtype=np.int64))
-        hidden = np.zeros(len(asked.hcps), dtype=np.bool_) if profiled is None else ~profiled
-        touches = np.array([action != DO_NOTHING for action in asked.actions])
-        found: Bools = scores.prior_only[None, :] | (hidden[:, None] & touches[None, :])
-        return found
 
 
 @dataclass(frozen=True)

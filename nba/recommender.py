@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -509,10 +509,33 @@ class NextBestAction:
         """What only pooled pairs are told: the plain models weigh all rows alike."""
         return more if isinstance(self.scorer, models.PairPropensity) else {}
 
+    @overload
     def propensities(
-        self, data: Engagement, *, at: Any, hcps: Sequence[str] | None = None, chunk: int = 2_000
-    ) -> pd.DataFrame:
+        self, data: Engagement, *, at: Any, hcps: Sequence[str] | None = ..., chunk: int = ...,
+        return_prior_only: Literal[False] = ...,
+    ) -> pd.DataFrame: ...  # fmt: skip
+
+    @overload
+    def propensities(
+        self, data: Engagement, *, at: Any, hcps: Sequence[str] | None = ..., chunk: int = ...,
+        return_prior_only: Literal[True],
+    ) -> tuple[pd.DataFrame, pd.DataFrame]: ...  # fmt: skip
+
+    def propensities(
+        self,
+        data: Engagement,
+        *,
+        at: Any,
+        hcps: Sequence[str] | None = None,
+        chunk: int = 2_000,
+        return_prior_only: bool = False,
+    ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
         """How likely each HCP responds to each action, as of a moment; no rule is asked, nothing is drawn.
+
+        Parameters
+        ----------
+        return_prior_only : give a second frame of the same shape, True where nothing but priors speaks: the
+            pair had no training row, or the HCP objects to profiling
 
         Returns
         -------
@@ -524,10 +547,18 @@ class NextBestAction:
         self._check_fitted()
         everyone = candidates(data, as_moment(at), valid_days=self.valid_days, hcps=hcps)
         known, decider = Known.of(data, self.features), self._decider()
-        parts = [decider.score(known, piece).propensity[:, 1:] for piece in _chunks(everyone, chunk)]
-        found = np.where(everyone.allowed[:, 1:], np.concatenate(parts), np.nan)
+        propensity, prior_only = [], []
+        for piece in _chunks(everyone, chunk):
+            scores = decider.score(known, piece)
+            propensity.append(scores.propensity[:, 1:])
+            prior_only.append(known.prior_only(piece, scores.prior_only)[:, 1:])
         columns = pd.MultiIndex.from_tuples(everyone.actions[1:], names=["channel", "content_id"])
-        return pd.DataFrame(found, index=pd.Index(everyone.hcps, name="hcp_id"), columns=columns)
+
+        def frame(found: Any) -> pd.DataFrame:
+            return pd.DataFrame(found, index=pd.Index(everyone.hcps, name="hcp_id"), columns=columns)
+
+        found = frame(np.where(everyone.allowed[:, 1:], np.concatenate(propensity), np.nan))
+        return (found, frame(np.concatenate(prior_only))) if return_prior_only else found
 
     def design(self, known: Known, labels: Labels) -> Design:
         """Feature rows of labels, as of each label's moment; without profiles where HCPs object to them."""

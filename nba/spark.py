@@ -93,11 +93,11 @@ def propensities(
 
     Returns
     -------
-    DataFrame of ``hcp_id``, ``channel``, ``content_id`` and ``propensity``, in no order; what channel,
-    country or language rule out is left out
+    DataFrame of ``hcp_id``, ``channel``, ``content_id``, ``propensity`` and ``prior_only`` (whether nothing
+    but priors speaks for it), in no order; what channel, country or language rule out is left out
     """
     _check_features(model.features)
-    schema = "hcp_id string, channel string, content_id string, propensity double"
+    schema = "hcp_id string, channel string, content_id string, propensity double, prior_only boolean"
     work = partial(_propensities_of, *_bundle(model))
     return _by_hcp(tables, work, schema, reference=reference, at=at, partitions=partitions)
 
@@ -210,7 +210,8 @@ def _features_of(state: Mapping[str, Any], tables: SomeTables, at: pd.Timestamp)
 
 
 def _propensities_of(digest: str, files: Mapping[str, bytes], tables: Any, at: pd.Timestamp) -> pa.Table:
-    found = _model_of(digest, tuple(files.items())).propensities(tables, at=at)
+    model = _model_of(digest, tuple(files.items()))
+    found, prior_only = model.propensities(tables, at=at, return_prior_only=True)
     row, action = np.nonzero(found.notna().to_numpy())
     channels, contents = (found.columns.get_level_values(i).to_numpy(dtype=object) for i in (0, 1))
     return pa.table(
@@ -219,6 +220,7 @@ def _propensities_of(digest: str, files: Mapping[str, bytes], tables: Any, at: p
             "channel": pa.array(channels[action], type=pa.string()),
             "content_id": pa.array(contents[action], type=pa.string()),
             "propensity": found.to_numpy()[row, action],
+            "prior_only": prior_only.to_numpy()[row, action],
         }
     )
 

@@ -129,6 +129,26 @@ def test_what_stands_on_priors_alone_says_so_in_every_ranked_list(model, launche
             assert rows["prior_only"].tolist() == [said[pair] for pair in pairs]
 
 
+def test_scores_say_where_nothing_but_priors_speaks_as_ranked_lists_do(model, launched):
+    objecting, data = launched
+    plan = model.recommend(data, at=UNTIL, seed=7)
+
+    found, prior_only = model.propensities(data, at=UNTIL, return_prior_only=True)
+
+    pd.testing.assert_frame_equal(found, model.propensities(data, at=UNTIL, chunk=50))
+    said = {
+        (receipt.hcp_id, r.action): r.prior_only
+        for receipt in plan
+        for r in plan.ranked(receipt.hcp_id)
+        if r.action != DO_NOTHING
+    }
+    assert {hcp == objecting for hcp, _ in said} == {True, False}
+    assert {prior_only.loc[hcp, action] == bare for (hcp, action), bare in said.items()} == {True}
+    assert prior_only.loc[objecting].all()
+    assert prior_only.xs("launch", axis=1, level="content_id").to_numpy().all()
+    assert not prior_only.to_numpy().all()
+
+
 def test_a_greedy_plan_chooses_the_first_of_every_ranked_list(greedy_plan):
     top = greedy_plan.top(1)
 

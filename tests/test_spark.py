@@ -135,7 +135,7 @@ def test_a_cluster_scores_as_a_single_machine_does(spark, tmp_path):
     with warnings.catch_warnings(action="ignore", category=NBAWarning):
         data = simulate.territory(seed=4, hcps=60, days=200, contents=20).engagement
         model = nba.NextBestAction(scorer=nba.SegmentBaseline()).fit(data, until="2026-08-01")
-        local = model.propensities(data, at="2026-08-01")
+        local, prior_only = model.propensities(data, at="2026-08-01", return_prior_only=True)
     tables = read(spark, data, tmp_path / "tables", ("interactions", "hcps", "consent"))
 
     found = collected(door.propensities(model, tables, reference=data, at="2026-08-01", partitions=8))
@@ -144,6 +144,10 @@ def test_a_cluster_scores_as_a_single_machine_does(spark, tmp_path):
     wide = wide.reindex(index=local.index, columns=local.columns)
     assert_array_equal(wide.to_numpy(), local.to_numpy())
     assert len(found) == int(local.notna().to_numpy().sum()) > 100
+    said = found.set_index(["hcp_id", "channel", "content_id"])["prior_only"]
+    here = prior_only.stack(["channel", "content_id"], future_stack=True).reindex(said.index)
+    assert_array_equal(said.to_numpy(bool), here.to_numpy(bool))
+    assert 0 < said.sum() < len(said)
 
 
 def test_tables_that_do_not_belong_to_hcps_are_refused():

@@ -42,7 +42,7 @@ class Left:
     ----------
     rows : of the window
     margins : by side (n,) log-odds
-    spread : (n,) of the model without the content
+    spreads : by side that has one (n,)
     truth : (n,) true log-odds; None where nobody knows them
     prior_only : whether all of its pairs said so
     """
@@ -50,7 +50,7 @@ class Left:
     content: str
     rows: Ints
     margins: dict[str, Floats]
-    spread: Floats
+    spreads: dict[str, Floats]
     truth: Floats | None
     prior_only: bool
 
@@ -94,7 +94,7 @@ def left_out(split: Split, content: str, territory: Any) -> Left:
     launch = split.model.design(without, labels)
     stranger = split.fitted(contents_of(split.train.actions, split.train.pair) != content)
     margin, spread = stranger.score(launch)
-    known = split.model.scorer.margin(split.model.design(split.known, labels))
+    known, known_spread = split.model.scorer.score(split.model.design(split.known, labels))
     _, prior_only = stranger.support(launch)
     truth = None
     if territory is not None:
@@ -104,7 +104,7 @@ def left_out(split: Split, content: str, territory: Any) -> Left:
         content,
         rows,
         dict(zip(SIDES, (margin, known, _channel_rates(split, labels, content)), strict=True)),
-        spread,
+        {"left out": spread, "known": known_spread},
         truth,
         bool(prior_only[np.unique(labels.pair)].all()),
     )
@@ -130,11 +130,33 @@ def figures_of(split: Split, left: list[Left]) -> dict[str, Any]:
             "level_off": float(np.exp(np.mean(np.abs(_levels(split, left, side))))),
             "left_out_better_by": [gain.mean, gain.low, gain.high],
         }
-    if left[0].truth is not None:
-        covered = [np.abs(one.margins["left out"] - one.truth) <= Z90 * one.spread for one in left]
-        out["coverage90"] = float(np.mean(np.concatenate(covered)))
-    out["spread"] = float(np.mean(np.concatenate([one.spread for one in left])))
+    for side in left[0].spreads:
+        out[side]["spread"] = float(np.mean(np.concatenate([one.spreads[side] for one in left])))
+        if left[0].truth is not None:
+            out[side]["coverage90"] = float(np.mean(np.concatenate([_held(one, side) for one in left])))
+            out[side]["levels90"] = float(np.mean(_levels_held(split, left, side)))
     return out
+
+
+def _held(one: Left, side: str) -> Floats:
+    """(n,) whether the 90 % interval of a touch holds its truth."""
+    return np.asarray(np.abs(one.margins[side] - one.truth) <= Z90 * one.spreads[side], dtype=float)
+
+
+def _levels_held(split: Split, left: list[Left], side: str) -> list[bool]:
+    """Whether a pair's mean log-odds lie as near the truth's as 90 % intervals of its touches reach.
+
+    What a person keeps to himself averages out over a pair's touches; what is not known of the pair does not.
+    """
+    held = []
+    for one in left:
+        pair = split.labels.pair[one.rows]
+        for k in np.unique(pair):
+            mine = pair == k
+            if mine.sum() >= LEAST_IN_PAIR and one.truth is not None:
+                off = (one.margins[side][mine] - one.truth[mine]).mean()
+                held.append(bool(abs(off) <= Z90 * one.spreads[side][mine].mean()))
+    return held
 
 
 def _levels(split: Split, left: list[Left], side: str) -> list[float]:
@@ -209,7 +231,11 @@ def _print(figures: dict[str, Any], *, truth_known: bool) -> None:
         "95 %, by HCP."
     )
     if truth_known:
-        print(f"90 % intervals of content left out hold the truth in {figures['coverage90']:.1%} of touches")
+        for side in ("left out", "known"):
+            print(
+                f"90 % intervals of content {side} hold the truth in {figures[side]['coverage90']:.1%} of "
+                f"touches, and the level of {figures[side]['levels90']:.1%} of pairs"
+            )
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:
