@@ -30,7 +30,7 @@ test: .venv/.with-test
 	@$(RUN) pytest -n $(JOBS) $(ARGS)
 
 slow: .venv/.with-test
-	@$(RUN) pytest -m slow $(ARGS)
+	@$(RUN) pytest -n $(JOBS) --dist loadfile -m slow $(ARGS)
 
 lint: .venv/.with-dev
 	@$(RUN) ruff check .
