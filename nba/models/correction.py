@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nba.artifact import under
 from nba.contracts import Action, Design, Floats, Ints, State
@@ -15,6 +16,7 @@ from nba.errors import BundleError
 from nba.models.booster import Boosting
 from nba.models.forest import Forest, joined, parted
 from nba.models.parallel import side_by_side
+from nba.models.requests import RequestTrees
 from nba.models.selection import part_of
 from nba.models.weights import Evidence, Weights, size_of
 
@@ -36,11 +38,22 @@ _UNSAID = 1.5
 """What trees leave unsaid, by what they say, as variances. With once as much, 90 % intervals held the truth
 of pairs with many rows in 77 to 98 % of four worlds of conditions; with twice, in 85 to 100 %."""
 _PIECE = 8_192
-Asked: TypeAlias = tuple[tuple[Forest, Floats], ...]
-"""Forests that correct some pair asked for, and by how much each pair: (K,)."""
 Named: TypeAlias = tuple[str, ...]
 """The groups of a pair by level: all pairs, its channel, itself."""
 LEVELS = 3
+
+
+class Asked(NamedTuple):
+    """What corrects the pairs asked for.
+
+    Attributes
+    ----------
+    forest : (3, K) by level, the place among all forests; -1 is none
+    weight : (3, K) what it counts
+    """
+
+    forest: NDArray[np.int64]
+    weight: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +178,7 @@ class Correction:
     @property
     def n_trees(self) -> int:
         """Of all forests together."""
-        return sum(forest.n_trees for level in self.levels for forest in level.forests.values())
+        return sum(forest.n_trees for forest in self._forests)
 
     def weight(self, groups: Named, *, positives: float) -> Floats:
         """(3,) by level, of a pair with so many positives in training; 0 where its group has no forest."""
@@ -181,47 +194,27 @@ class Correction:
 
     def asked(self, actions: Sequence[Action], groups: Sequence[Sequence[str]], weight: Floats) -> Asked:
         """What corrects some pairs; ``weight`` is (K, 3) of them."""
-        found = []
         named = [named_groups(*of) for of in zip(actions, groups, strict=True)]
+        forest = np.full((LEVELS, len(named)), -1, dtype=np.int64)
+        first = 0
         for depth, level in enumerate(self.levels):
-            names = np.array([groups[depth] for groups in named], dtype=object)
-            for name, forest in level.forests.items():
-                of_pair = np.where(names == name, weight[:, depth], 0.0)
-                if of_pair.any():
-                    found.append((forest, of_pair))
-        return tuple(found)
+            place = {name: first + i for i, name in enumerate(level.forests)}
+            first += len(place)
+            forest[depth] = [place.get(groups[depth], -1) for groups in named]
+        forest[weight.T == 0] = -1
+        return Asked(forest, np.ascontiguousarray(weight.T))
 
-    @staticmethod
-    def added(design: Design, asked: Asked, *, n_jobs: int) -> Floats:
+    def added(self, design: Design, asked: Asked, *, n_jobs: int) -> Floats:
         """(n_requests,) what to add to the base's margins."""
-        out = np.zeros(len(design))
-        if not asked:
-            return out
+        if not (asked.forest >= 0).any():
+            return np.zeros(len(design))
+        return self._trees(design.shared.shape[1]).added(design, asked.forest, asked.weight, n_jobs=n_jobs)
 
-        def piece(lo: int) -> None:
-            requests = np.arange(lo, min(lo + _PIECE, len(out)))
-            x, pair = columns(design, requests), design.pair[requests]
-            for forest, of_pair in asked:
-                mine = np.flatnonzero(of_pair[pair])
-                if len(mine):
-                    out[lo + mine] += of_pair[pair[mine]] * forest.score(
-                        x if len(mine) == len(x) else x[mine]
-                    )
-
-        starts = range(0, len(out), _PIECE)
-        if n_jobs == 1 or len(starts) < 2:
-            for lo in starts:
-                piece(lo)
-        else:
-            with ThreadPoolExecutor(n_jobs) as pool:
-                list(pool.map(piece, starts))
-        return out
-
-    @staticmethod
-    def contributions(design: Design, asked: Asked) -> tuple[Floats, Floats]:
+    def contributions(self, design: Design, asked: Asked) -> tuple[Floats, Floats]:
         """Parts of :meth:`added`: (n_requests, n_features), and its mean in training (n_requests,)."""
         values, base = np.zeros((len(design), len(design.features))), np.zeros(len(design))
-        for forest, of_pair in asked:
+        for f, forest in enumerate(self._forests):
+            of_pair = np.where(asked.forest == f, asked.weight, 0.0).sum(axis=0)
             mine = np.flatnonzero(of_pair[design.pair])
             for lo in range(0, len(mine), _PIECE):
                 requests = mine[lo : lo + _PIECE]
@@ -230,6 +223,20 @@ class Correction:
                 values[requests] += scale[:, None] * parts
                 base[requests] += scale * mean
         return values, base
+
+    @property
+    def _forests(self) -> tuple[Forest, ...]:
+        return tuple(forest for level in self.levels for forest in level.forests.values())
+
+    def _trees(self, n_shared: int) -> RequestTrees:
+        """All forests, made ready for rows of so many shared columns when they are first asked."""
+        if n_shared not in self._ready:
+            self._ready[n_shared] = RequestTrees.of(self._forests, n_shared=n_shared)
+        return self._ready[n_shared]
+
+    @cached_property
+    def _ready(self) -> dict[int, RequestTrees]:
+        return {}
 
     def to_state(self) -> State:
         """Plain JSON and arrays."""

@@ -134,7 +134,7 @@ class Forest:
         self._check_rows(x)
         margin = np.zeros(len(x))
         for rows, columns in self._pieces(x):
-            add_margins(columns, self._nodes, self._paths.trees, margin[rows])
+            add_margins(columns, self._nodes, self.paths.trees, margin[rows])
         return margin
 
     def contributions(self, x: Floats) -> tuple[Floats, float]:
@@ -158,9 +158,9 @@ class Forest:
         values = np.zeros((len(x), self.n_features))
         for rows, columns in self._pieces(x):
             added = np.zeros(columns.shape)
-            add_contributions(columns, self._nodes, self._paths.trees, self._paths.tables, added)
+            add_contributions(columns, self._nodes, self.paths.trees, self.paths.tables, added)
             values[rows, self.used] = added.T
-        return values, self._paths.base
+        return values, self.paths.base
 
     def to_state(self, prefix: str = "forest") -> State:
         """Plain JSON and arrays; names begin with the prefix."""
@@ -298,7 +298,8 @@ class Forest:
         )
 
     @cached_property
-    def _paths(self) -> Paths:
+    def paths(self) -> Paths:
+        """What walking and explaining need of all trees, worked out once."""
         return Paths.of(self._nodes)
 
 

@@ -247,7 +247,7 @@ def _in_set(x, at, size, categories):  # type: ignore[no-untyped-def]  # pragma:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _goes_left(x, i, nodes):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def goes_left(x, i, nodes):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Where a split sends one value; the rules are LightGBM's."""
     if nodes.category_at[i] >= 0:
         return _in_set(x, nodes.category_at[i], nodes.category_bytes[i], nodes.categories)
@@ -256,27 +256,31 @@ def _goes_left(x, i, nodes):  # type: ignore[no-untyped-def]  # pragma: no cover
     return x <= nodes.threshold[i]
 
 
+@njit(cache=True, nogil=True, inline="always")
+def mark(x, n, i, bit, nodes, pattern):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Set a split's bit for the rows that it sends left: no branch in the usual loop."""
+    if nodes.category_at[i] >= 0 or nodes.zero_missing[i]:
+        for r in range(n):
+            if goes_left(x[r], i, nodes):
+                pattern[r] |= bit
+    else:
+        threshold = nodes.threshold[i]
+        if nodes.missing_left[i]:
+            for r in range(n):
+                pattern[r] |= np.int64(0) if x[r] > threshold else bit
+        else:
+            for r in range(n):
+                pattern[r] |= bit if x[r] <= threshold else np.int64(0)
+
+
 @njit(cache=True, nogil=True)
 def _mark(columns, tree, nodes, trees, pattern):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """The decisions of all splits of a small tree as bits, row by row: no branch in the usual loop."""
+    """The decisions of all splits of a small tree as bits, row by row."""
     pattern[:] = 0
     first = trees.split_at[tree]
     for s in range(first, trees.split_at[tree + 1]):
         i = trees.split[s]
-        x = columns[nodes.column[i]]
-        bit = np.int64(1) << (s - first)
-        if nodes.category_at[i] >= 0 or nodes.zero_missing[i]:
-            for r in range(len(x)):
-                if _goes_left(x[r], i, nodes):
-                    pattern[r] |= bit
-        else:
-            threshold = nodes.threshold[i]
-            if nodes.missing_left[i]:
-                for r in range(len(x)):
-                    pattern[r] |= np.int64(0) if x[r] > threshold else bit
-            else:
-                for r in range(len(x)):
-                    pattern[r] |= bit if x[r] <= threshold else np.int64(0)
+        mark(columns[nodes.column[i]], len(pattern), i, np.int64(1) << (s - first), nodes, pattern)
 
 
 @njit(cache=True, nogil=True)
@@ -294,7 +298,7 @@ def add_margins(columns, nodes, trees, margin):  # type: ignore[no-untyped-def] 
             for r in range(n):
                 i = nodes.root[tree]
                 while nodes.column[i] >= 0:
-                    i = nodes.left[i] if _goes_left(columns[nodes.column[i], r], i, nodes) else nodes.right[i]
+                    i = nodes.left[i] if goes_left(columns[nodes.column[i], r], i, nodes) else nodes.right[i]
                 margin[r] += nodes.value[i]
 
 
@@ -322,7 +326,7 @@ def add_contributions(columns, nodes, trees, tables, added):  # type: ignore[no-
             for r in range(n):
                 for s in range(start, trees.split_at[tree + 1]):
                     i = trees.split[s]
-                    went[s - start] = _goes_left(columns[nodes.column[i], r], i, nodes)
+                    went[s - start] = goes_left(columns[nodes.column[i], r], i, nodes)
                 phi = scratch[: last - first]
                 _explain(tree, went, tables, follows, before, phi)
                 for k in range(last - first):

@@ -28,7 +28,7 @@ def test_tables_give_the_bits_of_working_it_out_row_by_row(monkeypatch, leaves):
     assert_array_equal(row_by_row.score(x), margin)
     assert_array_equal(row_by_row.contributions(x)[0], values)
     assert row_by_row.contributions(x)[1] == base
-    assert len(row_by_row._paths.tables.table) == 0 < len(forest._paths.tables.table)
+    assert len(row_by_row.paths.tables.table) == 0 < len(forest.paths.tables.table)
 
 
 def test_tables_stop_at_the_memory_allowed_and_change_no_bit(monkeypatch):
@@ -39,8 +39,8 @@ def test_tables_stop_at_the_memory_allowed_and_change_no_bit(monkeypatch):
     small = Forest.from_state(forest.to_state())
 
     assert_array_equal(small.contributions(x)[0], values)
-    assert 0 < len(small._paths.tables.table) <= 2000
-    assert (small._paths.tables.table_at == -1).any()
+    assert 0 < len(small.paths.tables.table) <= 2000
+    assert (small.paths.tables.table_at == -1).any()
 
 
 @pytest.mark.parametrize("points", [1, 2, 7, 40, 128])
