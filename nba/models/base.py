@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from nba.contracts import Floats, Ints, State
 from nba.errors import NBAWarning
 from nba.models.levels import Groups, Levels
+from nba.models.parallel import one_blas_thread
 from nba.models.strengths import Strengths, Tally, tallies
 from nba.models.tangents import Rows, Tangent, inverse, tangents
 
@@ -85,7 +85,7 @@ class HierarchicalLogistic:
         """
         search = _Search(rows, n_jobs=n_jobs, estimates=strengths is None)
         model = cls._empty(kinds, tuple(groups), strengths, start)
-        with threadpool_limits(1):  # one BLAS thread each: the same bits whatever the machine offers
+        with one_blas_thread():
             for _ in range(max_steps):
                 model = search.step(model)
                 if search.settled and search.moved < tolerance:
@@ -127,7 +127,7 @@ class HierarchicalLogistic:
         model = self.extended(groups)
         if lines is None:
             lines = _identity(len(groups))
-        with threadpool_limits(1):
+        with one_blas_thread():
             new, _ = tangents(rows, model.anchor, lines=lines, n_jobs=1)
             absorbed = tuple(old.faded(fade) + add for old, add in zip(model.absorbed, new, strict=True))
             fitted = tuple(tangent.faded(fade) for tangent in model.fitted)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nba.contracts import Floats
+from nba.contracts import Floats, Ints
 from nba.errors import ArgumentError
-from nba.models.forest import NAN_MISSING, NEVER_MISSING, ZERO_MISSING, Forest
+from nba.models.forest import NEVER_MISSING, Forest
 from nba.models.shapley import LEAF
 
-_MISSING = {"None": NEVER_MISSING, "Zero": ZERO_MISSING, "NaN": NAN_MISSING}
 _MOST_CATEGORY = 65_535
+_TOLD_FROM = 50_000
+"""Rows that bins are settled on at most; of more, every so manieth."""
+_PIECE = 8_192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,92 +140,202 @@ class Boosting:
             "deterministic": True,
             "force_row_wise": True,
             "num_threads": 1,
+            "feature_pre_filter": False,
             "verbosity": -1,
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Binned:
+    """Rows whose values are sorted into bins once, for many forests on parts of them.
+
+    Holds a byte a value; the values themselves are read piece by piece, and not kept. Bins look at values
+    alone, never at outcomes.
+
+    Attributes
+    ----------
+    n_features : columns of a row
+    bins : values of a column that splits tell apart, at most
+
+    Examples
+    --------
+    >>> x, y = np.arange(100.0)[:, None], (np.arange(100) > 49).astype(float)
+    >>> rows = Binned.of(lambda places: x[places], y, bins=63)
+    >>> growing = rows.growing(Boosting(), np.arange(20, 80), offset=np.zeros(60))
+    >>> growing.more(5).n_trees, growing.more(10).n_trees
+    (5, 15)
+    """
+
+    n_features: int
+    bins: int
+    _rows: Any
+
+    @classmethod
+    def of(
+        cls, read: Callable[[Ints], Floats], y: Floats, *, weight: Floats | None = None, bins: int
+    ) -> Binned:
+        """Sort rows into bins.
+
+        Parameters
+        ----------
+        read : gives the values (k, n_features) of rows at k places; float64 or float32, NaN where missing
+        y, weight : (n,) as for ``Boosting.fit``
+        """
+        import lightgbm
+
+        class Pieces(lightgbm.Sequence):
+            batch_size = _PIECE
+
+            def __len__(self) -> int:
+                return len(y)
+
+            def __getitem__(self, places: Any) -> Floats:  # slices alone, for bins come from elsewhere
+                return read(np.arange(places.start, places.stop))
+
+        some = read(np.arange(0, len(y), -(-len(y) // _TOLD_FROM)))
+        params = Boosting(bins=bins)._params()
+        if not some.shape[1]:
+            return cls(0, bins, None)
+        edges = lightgbm.Dataset(some, label=np.zeros(len(some)), params=params)
+        rows = lightgbm.Dataset(Pieces(), label=y, weight=weight, reference=edges, params=params)
+        return cls(some.shape[1], bins, rows.construct())
+
+    def growing(self, boosting: Boosting, places: Ints, *, offset: Floats) -> Growing:
+        """A forest on some of the rows, before its first tree.
+
+        Parameters
+        ----------
+        boosting : how; ``trees`` and ``patience`` say nothing here, and ``bins`` are those of the rows
+        places : (k,) of the rows, rising
+        offset : (k,) margins to start from
+        """
+        import lightgbm
+
+        if self._rows is None:
+            return Growing(None)
+        rows = self._rows.subset(places).construct()
+        rows.set_init_score(offset)
+        return Growing(lightgbm.Booster(boosting._params() | {"max_bin": self.bins}, rows))
+
+
+class Growing:
+    """A forest that grows on from where it stopped.
+
+    10 trees and 20 more are the same as 30 at once, where every tree may read every column.
+    """
+
+    def __init__(self, booster: Any) -> None:
+        self._booster = booster
+
+    def more(self, trees: int) -> Forest:
+        """The forest with so many further trees; fewer where nothing can be split any more."""
+        if self._booster is None:
+            return Forest.empty(0)
+        self._booster.reset_parameter({"verbosity": -1})  # a thread that grows on has to be told again
+        for _ in range(trees):
+            if self._booster.update():
+                break
+        return read_forest(self._booster)
+
+
 def read_forest(booster: Any) -> Forest:
     """The trees of a trained ``lightgbm.Booster`` as arrays.
+
+    They are read from its text, which holds every number to its last bit and is read several times faster
+    than its JSON.
 
     Raises
     ------
     ArgumentError
         If it has several outputs, averages its trees, or has linear functions in its leaves.
     """
-    dump = booster.dump_model()
-    if dump["num_tree_per_iteration"] != 1 or dump["average_output"]:
+    header, *trees = booster.model_to_string().partition("\nend of trees")[0].split("\nTree=")
+    about = _fields(header)
+    if about["num_tree_per_iteration"] != "1" or "average_output" in header.split("\n"):
         raise ArgumentError(
             "The booster has several outputs or averages its trees; expected one sum of trees. "
             "Train it as gbdt, for one outcome."
         )
-    parts: dict[str, list[Any]] = {name: [] for name in _FIELDS}
-    for tree in dump["tree_info"]:
-        parts["root"].append(len(parts["feature"]))
-        _add_tree(parts, tree["tree_structure"])
-    return Forest.from_lists(parts, n_features=int(dump["max_feature_idx"]) + 1)
+    found = [_fields(tree) for tree in trees]
+    if any(tree.get("is_linear") == "1" for tree in found):
+        raise ArgumentError(
+            "The booster has linear functions in its leaves; train it with linear_tree=False."
+        )
+    return _assembled(found, n_features=int(about["max_feature_idx"]) + 1)
 
 
-_NODE = {
-    "feature": LEAF,
-    "threshold": 0.0,
-    "left": LEAF,
-    "right": LEAF,
-    "missing": NEVER_MISSING,
-    "default_left": False,
-    "category_at": LEAF,
-    "category_bytes": 0,
-    "value": 0.0,
-    "cover": 1.0,
-}
-_FIELDS = ("root", "categories", *_NODE)
+def _fields(text: str) -> dict[str, str]:
+    """Values by name, of lines "name=value"."""
+    return {name: value for name, _, value in (line.partition("=") for line in text.split("\n"))}
 
 
-def _add_tree(parts: dict[str, list[Any]], structure: dict[str, Any]) -> None:
-    """Add a tree's nodes, a parent before its children; no recursion, for trees may be deep."""
-    waiting = [(structure, -1, "left")]
-    while waiting:
-        node, parent, side = waiting.pop()
-        at = len(parts["feature"])
-        if parent >= 0:
-            parts[side][parent] = at
-        for name, value in (_NODE | _read_node(node, parts["categories"])).items():
-            parts[name].append(value)
-        if "split_feature" in node:
-            waiting += [(node["right_child"], at, "right"), (node["left_child"], at, "left")]
+def _assembled(trees: Sequence[dict[str, str]], *, n_features: int) -> Forest:
+    """Trees one behind the other: splits in LightGBM's order, parents before children, and then leaves."""
 
+    def each(name: str, none: str = "") -> Floats:
+        return np.array(" ".join(tree.get(name) or none for tree in trees).split(), dtype=float)
 
-def _read_node(node: dict[str, Any], categories: list[int]) -> dict[str, Any]:
-    if "split_feature" not in node:
-        if "leaf_coeff" in node:
-            raise ArgumentError(
-                "The booster has linear functions in its leaves; train it with linear_tree=False."
-            )
+    leaves = each("num_leaves").astype(int)
+    splits = leaves - 1
+    root = np.cumsum(leaves + splits) - leaves - splits
+    tree = np.repeat(np.arange(len(trees)), splits)
+    split_at, leaf_at = root[tree] + _numbered(splits), np.repeat(root + splits, leaves) + _numbered(leaves)
+
+    def nodes(of_splits: Floats | Ints, of_leaves: Floats | float) -> Floats:
+        every = np.empty(len(split_at) + len(leaf_at))
+        every[split_at], every[leaf_at] = of_splits, of_leaves
+        return every
+
+    def child(side: str) -> Floats:
+        code = each(side).astype(int)  # of a leaf it is ~ the leaf's number
+        return nodes(root[tree] + np.where(code >= 0, code, splits[tree] + ~code), LEAF)
+
+    kind, threshold = each("decision_type").astype(int), each("threshold")
+    by_category = kind & 1 == 1
+    categories, at, size = _categories(trees, tree[by_category], threshold[by_category].astype(int))
+    # The text has no word for infinity: 1e300 parts what is known, however large, from what is missing.
+    threshold = np.where(np.abs(threshold) < 1e300, threshold, np.copysign(np.inf, threshold))
+    parts: dict[str, Any] = {
+        "root": root,
+        "feature": nodes(each("split_feature"), LEAF),
+        "threshold": nodes(np.where(by_category, 0.0, threshold), 0.0),
+        "left": child("left_child"),
+        "right": child("right_child"),
+        "missing": nodes(kind >> 2 & 3, NEVER_MISSING),  # LightGBM numbers them as we do
+        "default_left": nodes(kind & 2, 0.0),
+        "category_at": nodes(_placed(by_category, at, LEAF), LEAF),
+        "category_bytes": nodes(_placed(by_category, size, 0), 0),
+        "categories": categories,
+        "value": nodes(0.0 * kind, each("leaf_value")),
         # A lone leaf may come without its count, which nothing is divided by.
-        return {"value": node["leaf_value"], "cover": max(node.get("leaf_count", 1), 1)}
-    read = {
-        "feature": node["split_feature"],
-        "missing": _MISSING[node["missing_type"]],
-        "default_left": node["default_left"],
-        "cover": node["internal_count"],
+        "cover": np.maximum(nodes(each("internal_count"), each("leaf_count", none="1")), 1.0),
     }
-    if node["decision_type"] != "==":
-        threshold = float(node["threshold"])
-        # The dump has no word for infinity: 1e300 parts what is known, however large, from what is missing.
-        return read | {
-            "threshold": threshold if abs(threshold) < 1e300 else math.copysign(math.inf, threshold)
-        }
-    bits = _bits([int(c) for c in node["threshold"].split("||")])
-    place = len(categories)
-    categories += bits
-    return read | {"category_at": place, "category_bytes": len(bits)}
+    return Forest.from_lists(parts, n_features=n_features)
 
 
-def _bits(codes: list[int]) -> list[int]:
-    """Bytes in which bit c % 8 of byte c // 8 is set for each code c."""
-    flags = np.zeros(max(codes) + 1, dtype=np.uint8)
-    flags[codes] = 1
-    packed: list[int] = np.packbits(flags, bitorder="little").tolist()
-    return packed
+def _categories(
+    trees: Sequence[dict[str, str]], tree: Ints, number: Ints
+) -> tuple[NDArray[np.uint8], Ints, Ints]:
+    """Bits of all trees' sets of categories, and where those of splits stand, by tree and number in it."""
+    ends = [np.array(of.get("cat_boundaries", "0").split(), dtype=int) for of in trees]
+    words = [np.array(of.get("cat_threshold", "").split(), dtype=np.int64).astype("<u4") for of in trees]
+    before = np.cumsum([0, *(len(of_tree) for of_tree in words)])
+    at = [4 * (before[t] + ends[t][i]) for t, i in zip(tree, number, strict=True)]
+    size = [4 * (ends[t][i + 1] - ends[t][i]) for t, i in zip(tree, number, strict=True)]
+    bits = np.concatenate([np.zeros(0, "<u4"), *words]).view(np.uint8)
+    return bits, np.array(at, dtype=int), np.array(size, dtype=int)
+
+
+def _placed(where: NDArray[np.bool_], values: Ints, other: int) -> Ints:
+    """``values`` in order where it holds, and the other one elsewhere."""
+    out = np.full(len(where), other)
+    out[where] = values
+    return out
+
+
+def _numbered(counts: Ints) -> Ints:
+    """0 to count - 1, for each count."""
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _check_training(

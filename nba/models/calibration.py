@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from nba.contracts import Bools, Floats, State
+from nba.models.parallel import one_blas_thread
 from nba.models.selection import part_of
 
 _POOLED_SD = (0.3, 0.1)
@@ -164,7 +164,7 @@ def penalised_logit(
     hold = 1.0 / np.square(sd)
     start = np.zeros(len(y)) if offset is None else offset
     found = np.array(center, dtype=float)
-    with threadpool_limits(1):  # the same bits whatever the machine offers
+    with one_blas_thread():
         for _ in range(50):
             eta = start + x @ found
             log_not = -np.logaddexp(0.0, eta)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nba.artifact import under
 from nba.contracts import Action, Design, Floats, Ints, State
 from nba.errors import BundleError
-from nba.models.booster import Boosting
+from nba.models.booster import Binned, Boosting, Growing
 from nba.models.forest import Forest, joined, parted
 from nba.models.parallel import side_by_side
 from nba.models.requests import RequestTrees
@@ -28,12 +28,14 @@ judges nothing."""
 _HELD = (10.0, 200.0)
 """A leaf needs a hundredth of all responses, between these bounds, and is shrunk by as many; on real contacts
 a twentieth of that earned its weight in autumn and lost it in the new year."""
-_TREES, _MORE_TREES = 30, 60
+_FIRST_TREES, _TREES, _MORE_TREES = 10, 20, 60
 _RATE, _BINS = 0.15, 63
 """How fast trees learn, and how finely they look: fewer trees that learn faster came less close to known
 truths, more of them took longer for little; with 255 bins they were up to a twentieth further off."""
 _MORE_WANTED = 1.2
 """Later rows that ask for this multiple of what trees said tell that growing stopped too early."""
+_HOPE = 0.5
+"""Standard errors above 0 that the first trees' weight must reach for a level to be grown on."""
 _UNSAID = 1.5
 """What trees leave unsaid, by what they say, as variances. With once as much, 90 % intervals held the truth
 of pairs with many rows in 77 to 98 % of four worlds of conditions; with twice, in 85 to 100 %."""
@@ -278,27 +280,20 @@ class _Growth:
         if not tried:
             return nothing
         *judging, now = zip(self.pasts, offsets, strict=True)
-        forests = self._grown(depth, tried, judging, trees=_TREES)
-        evidence = self._evidence(depth, forests, ahead)
-        if not any(len(block.y) for block in evidence):
-            return nothing
-        weights = Weights.fit(evidence)
-        trees = _TREES
-        if weights.wanted > _MORE_WANTED:
-            further = [
-                (past, offset + self._scored(depth, forest, past.rows))
-                for (past, offset), forest in zip(judging, forests, strict=True)
-            ]
-            more = self._grown(depth, tried, further, trees=_MORE_TREES)
-            forests = [
-                {name: joined((old[name], new[name]))[0] for name in old}
-                for old, new in zip(forests, more, strict=True)
-            ]
-            weights = Weights.fit(self._evidence(depth, forests, ahead))
-            trees += _MORE_TREES
+        growing = self._begun(depth, tried, judging)
+        trees, weights = 0, Weights.none()
+        for more in (_FIRST_TREES, _TREES, _MORE_TREES):
+            if trees and not _goes_on(trees, weights):
+                break
+            forests = self._grown(growing, trees=more)
+            trees += more
+            evidence = self._evidence(depth, forests, ahead)
+            if not any(len(block.y) for block in evidence):
+                return nothing
+            weights = Weights.fit(evidence)
         if not weights.any:
             return Level(weights=weights), offsets, ahead
-        (final,) = self._grown(depth, tried, [now], trees=trees)
+        (final,) = self._grown(self._begun(depth, tried, [now]), trees=trees)
         earned = Level(final, weights)
         offsets = [
             offset + self._weights(depth, earned, past, past.rows) * self._scored(depth, forest, past.rows)
@@ -332,22 +327,41 @@ class _Growth:
         mine = np.array([groups[depth] in names for groups in self.groups])
         return np.flatnonzero(mine[self.model[rows]])
 
-    def _grown(
-        self, depth: int, names: Sequence[str], pasts: Sequence[tuple[Past, Floats]], *, trees: int
-    ) -> list[dict[str, Forest]]:
-        def one(task: tuple[Past, Floats, str]) -> Forest:
+    @cached_property
+    def _binned(self) -> Binned:
+        """All rows in order of time; bins hold values and no outcome, so that all pasts may share them."""
+        rows = self.pasts[-1].rows
+        return Binned.of(
+            lambda places: columns(self.design, rows[places]),
+            self.y[rows],
+            weight=part_of(self.weight, rows),
+            bins=_BINS,
+        )
+
+    def _begun(
+        self, depth: int, names: Sequence[str], pasts: Sequence[tuple[Past, Floats]]
+    ) -> list[dict[str, Growing]]:
+        """Forests of some groups on each past, before their first tree."""
+        binned = self._binned
+        place = np.empty(len(self.y), dtype=np.int64)
+        place[self.pasts[-1].rows] = np.arange(len(self.pasts[-1].rows))
+
+        def one(task: tuple[Past, Floats, str]) -> Growing:
             past, offset, name = task
             mine = self._within(depth, [name], past.rows)
             mine = mine[:: -(-len(mine) // MOST_ROWS)]
             rows = past.rows[mine]
-            return _grown(
-                self.design, self.y, rows=rows, offset=offset[mine], trees=trees, weight=self.weight
-            )
+            return binned.growing(_boosting(self.y[rows]), place[rows], offset=offset[mine])
 
         tasks = [(past, offset, name) for past, offset in pasts for name in names]
-        forests = side_by_side(one, tasks, n_jobs=self.n_jobs)
-        k = len(names)
-        return [dict(zip(names, forests[i * k : i * k + k], strict=True)) for i in range(len(pasts))]
+        begun = iter(side_by_side(one, tasks, n_jobs=self.n_jobs))
+        return [{name: next(begun) for name in names} for _ in pasts]
+
+    def _grown(self, growing: Sequence[Mapping[str, Growing]], *, trees: int) -> list[dict[str, Forest]]:
+        """The same with so many further trees."""
+        tasks = [forest for of in growing for forest in of.values()]
+        forests = iter(side_by_side(lambda one: one.more(trees), tasks, n_jobs=self.n_jobs))
+        return [{name: next(forests) for name in of} for of in growing]
 
     def _evidence(
         self, depth: int, forests: Sequence[Mapping[str, Forest]], ahead: Sequence[Floats]
@@ -410,16 +424,18 @@ def _weighed_by(groups: Named, depth: int) -> str:
     return groups[max(depth, 1)]
 
 
-def _grown(
-    design: Design, y: Floats, *, rows: Ints, offset: Floats, trees: int, weight: Floats | None
-) -> Forest:
-    rarer = _rarer(y[rows])
+def _goes_on(trees: int, weights: Weights) -> bool:
+    """Whether so many trees showed that more may be worth their while."""
+    if trees == _FIRST_TREES:
+        return weights.evidence > _HOPE
+    return weights.wanted > _MORE_WANTED
+
+
+def _boosting(y: Floats) -> Boosting:
+    rarer = _rarer(y)
     held = float(np.clip(rarer / 100, *_HELD))
-    least = max(20, round(held * len(rows) / max(rarer, 1.0)))
-    boosting = Boosting(trees=trees, leaves=8, learning_rate=_RATE, least_rows=least, ridge=held, bins=_BINS)
-    return boosting.fit(
-        columns(design, rows), y[rows], offset=np.ascontiguousarray(offset), weight=part_of(weight, rows)
-    )
+    least = max(20, round(held * len(y) / max(rarer, 1.0)))
+    return Boosting(leaves=8, learning_rate=_RATE, least_rows=least, ridge=held, bins=_BINS)
 
 
 def _rarer(y: Floats) -> float:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from nba.artifact import under
 from nba.contracts import DAY, Action, Contributions, Design, Feature, Floats, Ints, State
@@ -22,7 +21,7 @@ from nba.models.correction import Correction, Named, Past, enough, named_groups
 from nba.models.drift import Drift
 from nba.models.levels import INTERCEPT, OWN, SHARED, Groups
 from nba.models.order import request_order, row_hashes
-from nba.models.parallel import threads
+from nba.models.parallel import one_blas_thread, threads
 from nba.models.params import Params
 from nba.models.scoring import Posterior, Prepared, gather, score
 from nba.models.selection import Selection, checked_probs, fading, part_of, together
@@ -247,16 +246,17 @@ class PairPropensity(Params):
             gap_seconds=gap_seconds,
             weight=counts,
         )
-        cut = self._calibration_cut(rows)
-        base = self._estimated(rows, order if cut is None else rows.before(cut))
-        full = base if cut is None else self._refitted(base, rows, order)
-        self.correction_, later, margin = self._corrected(base, full, rows, cut)
-        self.weight_ = self._earned(rows)
-        self.calibration_ = AffineCalibration.identity()
-        if cut is not None:
-            channel = [groups[k][0] for k in rows.pair[later]]
-            late = part_of(counts, later)
-            self.calibration_ = AffineCalibration.fit(margin, y[later], channel, weight=late)
+        with one_blas_thread():
+            cut = self._calibration_cut(rows)
+            base = self._estimated(rows, order if cut is None else rows.before(cut))
+            full = base if cut is None else self._refitted(base, rows, order)
+            self.correction_, later, margin = self._corrected(base, full, rows, cut)
+            self.weight_ = self._earned(rows)
+            self.calibration_ = AffineCalibration.identity()
+            if cut is not None:
+                channel = [groups[k][0] for k in rows.pair[later]]
+                late = part_of(counts, later)
+                self.calibration_ = AffineCalibration.fit(margin, y[later], channel, weight=late)
         self.base_ = full
         self._prepared_for = None
         return self
@@ -739,7 +739,7 @@ class PairPropensity(Params):
         """(len(take),) margins of some training rows by a base."""
         margin = np.empty(len(rows.design))
         position = np.arange(len(rows.design), dtype=float)
-        with threadpool_limits(1):
+        with one_blas_thread():
             chunks = self._rows(
                 rows.design, position, pair=rows.pair, n_pairs=len(base.coef), take=take, curves=rows.curves
             )

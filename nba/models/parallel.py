@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 _Task = TypeVar("_Task")
 _Found = TypeVar("_Found")
+_held = threading.local()
 
 
 def side_by_side(work: Callable[[_Task], _Found], tasks: Iterable[_Task], *, n_jobs: int) -> list[_Found]:
@@ -42,6 +47,33 @@ def threads(n_jobs: int) -> int:
     3
     """
     return _processors() if n_jobs == -1 else n_jobs
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Inside, linear algebra runs on one thread: the same bits whatever the machine offers.
+
+    To find the libraries takes longer than a small regression, so that a thread that is inside already looks
+    for nothing.
+
+    Examples
+    --------
+    >>> from threadpoolctl import threadpool_info
+    >>> with one_blas_thread(), one_blas_thread():
+    ...     {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    {1}
+    """
+    import scipy.linalg.lapack  # noqa: F401 - limits hold for what is loaded, and fits load it
+
+    if getattr(_held, "inside", False):
+        yield
+        return
+    with threadpool_limits(1):
+        _held.inside = True
+        try:
+            yield
+        finally:
+            _held.inside = False
 
 
 @cache

@@ -102,23 +102,24 @@ class Weights:
         earned = pooled > _LEAST_EVIDENCE * error
         for s in range(len(sizes)):
             mine = np.flatnonzero(size == s)
+            positives[:, s] = np.bincount(code[mine], weights=y[mine], minlength=len(channels))
+            if not earned:
+                continue
             mean, sd = _weight(
                 offset[mine], added[mine], y[mine], center=pooled, sd=_SIZE_SD, weight=part_of(counts, mine)
             )
-            sizes[s] = _cautious(mean, np.hypot(sd, _GROUP_SD)) if earned else 0.0
+            sizes[s] = _cautious(mean, np.hypot(sd, _GROUP_SD))
             for c in range(len(channels)):
                 here = mine[code[mine] == c]
-                positives[c, s] = y[here].sum()
-                if earned:
-                    own, own_sd = _weight(
-                        offset[here],
-                        added[here],
-                        y[here],
-                        center=mean,
-                        sd=_GROUP_SD,
-                        weight=part_of(counts, here),
-                    )
-                    groups[c, s] = _cautious(own, np.hypot(own_sd, sd * (own_sd / _GROUP_SD) ** 2))
+                own, own_sd = _weight(
+                    offset[here],
+                    added[here],
+                    y[here],
+                    center=mean,
+                    sd=_GROUP_SD,
+                    weight=part_of(counts, here),
+                )
+                groups[c, s] = _cautious(own, np.hypot(own_sd, sd * (own_sd / _GROUP_SD) ** 2))
         return cls(
             float(np.clip(pooled, 0.0, 1.0)) if earned else 0.0,
             pooled / error,

@@ -1,12 +1,14 @@
 """Gradient boosting on an offset; trees leave as arrays."""
 
+import threading
+
 import lightgbm
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from nba.errors import ArgumentError
-from nba.models.booster import Boosting, read_forest
+from nba.models.booster import Binned, Boosting, read_forest
 from nba.models.forest import Forest
 
 
@@ -94,6 +96,74 @@ def test_outcomes_of_one_kind_give_no_correction():
     x, y, offset, _ = left_over(100)
 
     assert not Boosting(trees=5).fit(x, np.zeros_like(y), offset=offset).score(x).any()
+
+
+def binned(x, y, weight=None):
+    return Binned.of(lambda places: x[places], y, weight=weight, bins=63)
+
+
+def arrays(forest):
+    return forest.to_state()[1]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_forest_on_binned_rows_is_the_one_that_is_grown_on_the_values(weighted):
+    x, y, offset, _ = left_over(9000)  # read in two pieces
+    weight = np.random.default_rng(1).uniform(0.5, 2.0, len(y)) if weighted else None
+    boosting = Boosting(trees=20, bins=63)
+
+    forest = binned(x, y, weight).growing(boosting, np.arange(len(y)), offset=offset).more(20)
+
+    at_once = arrays(boosting.fit(x, y, offset=offset, weight=weight))
+    for name, array in arrays(forest).items():
+        assert_array_equal(array, at_once[name])
+
+
+def test_rows_that_are_left_out_say_nothing():
+    x, y, offset, _ = left_over(2000)
+    some = np.arange(0, 2000, 3)
+    other = y.copy()
+    other[np.setdiff1d(np.arange(2000), some)] = 1.0
+
+    one, two = (binned(x, of).growing(Boosting(), some, offset=offset[some]).more(9) for of in (y, other))
+
+    assert one.n_trees == 9
+    for name, array in arrays(one).items():
+        assert_array_equal(array, arrays(two)[name])
+
+
+def test_growing_on_gives_what_growing_at_once_gives():
+    x, y, offset, _ = left_over(2000)
+    rows = binned(x, y)
+    slow, fast = (rows.growing(Boosting(), np.arange(2000), offset=offset) for _ in range(2))
+
+    slow.more(4)
+    slow.more(1)
+    forest, at_once = slow.more(7), fast.more(12)
+
+    assert forest.n_trees == 12
+    for name, array in arrays(at_once).items():
+        assert_array_equal(arrays(forest)[name], array)
+
+
+def test_growing_on_in_another_thread_says_nothing(capfd):
+    x, y = np.arange(200.0)[:, None], (np.arange(200) > 100).astype(float)
+    growing = binned(x, y).growing(Boosting(least_rows=90), np.arange(200), offset=np.zeros(200))
+
+    other = threading.Thread(target=lambda: growing.more(50))  # has no gain left before the end
+    other.start()
+    other.join()
+
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("x", [np.ones((50, 2)), np.full((50, 2), np.nan), np.zeros((50, 0))])
+def test_where_binned_rows_cannot_be_split_the_correction_is_nothing(x):
+    y = (np.arange(50) % 2).astype(float)
+
+    forest = binned(x, y).growing(Boosting(), np.arange(50), offset=np.full(50, -0.3)).more(5)
+
+    assert_array_equal(forest.score(x), np.zeros(50))
 
 
 def bad(**changes):

@@ -16,6 +16,7 @@ from nba import artifact
 from nba.contracts import Action
 from nba.errors import ArgumentError, BundleError, NBAWarning
 from nba.models import PairPropensity
+from nba.models.booster import Growing
 from nba.models.correction import columns
 from nba.models.forest import Forest
 
@@ -127,8 +128,8 @@ def test_contributions_add_up_and_are_those_of_base_and_trees(trees, corrected):
 
 def test_the_trees_part_is_what_shap_says(trees, monkeypatch):
     kept = []
-    train = lightgbm.train
-    monkeypatch.setattr(lightgbm, "train", lambda *a, **k: kept.append(train(*a, **k)) or kept[-1])
+    booster = lightgbm.Booster
+    monkeypatch.setattr(lightgbm, "Booster", lambda *a, **k: kept.append(booster(*a, **k)) or kept[-1])
     model = fitted(trees, n_jobs=1)
     x = columns(trees.design, np.arange(50))
 
@@ -346,6 +347,19 @@ def test_where_trees_earned_a_weight_the_spread_holds_half_as_much_again_for_wha
 def test_where_later_rows_ask_for_more_than_the_first_trees_said_more_are_grown(corrected):
     assert corrected.correction_.levels[0].forests["all"].n_trees == 90
     assert 0.8 < corrected.weights_.wanted < 1.2  # and then they ask for about what they got
+
+
+def test_where_the_first_trees_say_nothing_of_later_rows_no_more_are_grown(trees, monkeypatch):
+    asked = []
+    more = Growing.more
+    monkeypatch.setattr(Growing, "more", lambda self, trees: asked.append(trees) or more(self, trees))
+
+    fitted(noise_world(seed=1, requests=20_000))
+    of_noise, asked[:] = set(asked), []
+    fitted(trees)
+
+    assert len(of_noise) == 1
+    assert max(asked) > max(of_noise)
 
 
 def planted(where, *, seed=0):

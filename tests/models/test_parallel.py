@@ -6,9 +6,10 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nba.models import LightGBMPerPair, PairPropensity
-from nba.models.parallel import side_by_side
+from nba.models.parallel import one_blas_thread, side_by_side
 
 
 def test_answers_come_in_the_order_of_tasks_whoever_is_first():
@@ -32,6 +33,31 @@ def test_one_thread_asks_nobody_else():
 def test_an_error_in_a_task_is_raised():
     with pytest.raises(ZeroDivisionError):
         side_by_side(lambda task: 1 / task, [1, 0], n_jobs=2)
+
+
+def blas_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_linear_algebra_has_one_thread_until_the_outermost_leaves():
+    with threadpool_limits(2):
+        with one_blas_thread():
+            with one_blas_thread():
+                inner = blas_threads()
+            held = blas_threads()
+        after = blas_threads()
+
+    assert inner == held == {1}
+    assert after == {2}
+
+
+def test_an_error_sets_linear_algebra_free():
+    with threadpool_limits(2):
+        with pytest.raises(ZeroDivisionError), one_blas_thread():
+            raise ZeroDivisionError
+        assert blas_threads() == {2}
+        with one_blas_thread():
+            assert blas_threads() == {1}
 
 
 @pytest.mark.slow
