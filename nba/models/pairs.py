@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +31,8 @@ from nba.models.weights import Weights
 
 CHUNK = 8_192
 """Rows of a pair that are summed at once; fixed, so that sums do not depend on threads or memory."""
+KEPT_BYTES = 2**27
+"""Of a fit's expanded rows: so many are kept from step to step, more are expanded anew at each."""
 STRENGTH_ROWS = 400_000
 """Rows enough to estimate a dozen strengths from; more are thinned evenly for that step alone."""
 LEAST_ROWS = 200
@@ -721,7 +724,7 @@ class PairPropensity(Params):
         added: Floats | None = None,
         weight: Floats | None = None,
     ) -> Rows:
-        """A pair's rows in fixed chunks, expanded when they are asked for."""
+        """A pair's rows in fixed chunks, expanded when they are asked for; few enough are then kept."""
         order = take[np.argsort(pair[take], kind="stable")]
         bounds = np.searchsorted(pair[order], np.arange(n_pairs + 1))
         d = 1 + len(self.shared_basis_) + len(self.own_basis_)
@@ -733,7 +736,9 @@ class PairPropensity(Params):
                 gather(curves, design.own[piece], design.row[piece], self.own_basis_.curves, WIDEST, z)
                 yield z, y[piece], part_of(added, piece), part_of(weight, piece)
 
-        return rows
+        if len(take) * d * 8 > KEPT_BYTES:
+            return rows
+        return cache(lambda k: list(rows(k)))
 
     def _margins(self, base: HierarchicalLogistic, rows: _Training, take: NDArray[np.int64]) -> Floats:
         """(len(take),) margins of some training rows by a base."""

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from nba import artifact
 from nba.contracts import Action, Design, Feature
 from nba.errors import ArgumentError, NBAWarning, OutcomeError, SelectionError
-from nba.models import HierarchicalLogistic, PairPropensity
+from nba.models import HierarchicalLogistic, PairPropensity, pairs
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,16 @@ def test_threads_change_no_bit_of_fit_or_score(world):
     assert_array_equal(one.base_.coef, three.base_.coef)
     for a, b in zip(one.score(made.design), three.score(made.design), strict=True):
         assert_array_equal(a, b)
+
+
+def test_rows_kept_from_step_to_step_give_the_bits_of_rows_expanded_anew(world, monkeypatch):
+    made = world(requests=3000)
+    kept = PairPropensity().fit(made.design, made.y).score(made.design)
+
+    monkeypatch.setattr(pairs, "KEPT_BYTES", 0)
+    anew = PairPropensity().fit(made.design, made.y).score(made.design)
+
+    assert_array_equal(kept, anew)
 
 
 def test_the_order_of_rows_moves_rounding_only_when_moments_are_given(planted, take):
