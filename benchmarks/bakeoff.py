@@ -68,14 +68,15 @@ class Ours:
 
     def choose(self, x: np.ndarray) -> np.ndarray:
         n, shape = len(x), (len(x), self.k + 1)
-        margin, spread, rows = np.full(shape, -np.inf), np.zeros(shape), np.zeros(self.k + 1)
+        margin, spread = np.full(shape, -np.inf), np.zeros(shape)
+        rows, responses = np.zeros(self.k + 1), np.zeros(self.k + 1)
         margin[:, 1:] = 0.0
         if self.model is not None:
             design = self._design(x, np.repeat(np.arange(n), self.k), np.tile(np.arange(self.k), n))
             m, s = self.model.score(design)
             margin[:, 1:], spread[:, 1:] = m.reshape(n, -1), s.reshape(n, -1)
-            rows[1:] = self.model.support(design)[0]
-        scores = Scores(margin, spread, rows, rows == 0)
+            rows[1:], responses[1:] = self.model.support(design)[0], self.model.responses(design)
+        scores = Scores(margin, spread, rows, rows == 0, responses=responses)
         eligible = np.ones(shape, dtype=bool)
         eligible[:, 0] = False  # one of the classes is right: there is nothing to leave alone
         pmf = selection_pmf(self.policy, priorities=scores.propensity, scores=scores, eligible=eligible)

@@ -33,7 +33,8 @@ def world(seed: int) -> tuple[np.ndarray, Scores, np.ndarray]:
     margin, spread = rng.normal(-3, 0.7, shape), rng.uniform(0.1, 0.6, shape)
     margin[:, 0], spread[:, 0] = -np.inf, 0.0
     slope = np.tile(rng.uniform(0.5, 2, ACTIONS), (HCPS, 1))
-    scores = Scores(margin, spread, np.full(ACTIONS, 500.0), np.zeros(ACTIONS, dtype=bool), slope)
+    rows, responses = np.full(ACTIONS, 500.0), np.full(ACTIONS, 30.0)
+    scores = Scores(margin, spread, rows, np.zeros(ACTIONS, dtype=bool), slope, responses)
     eligible = rng.random(shape) < 0.8
     eligible[:, 0] = True
     return scores.propensity * slope, scores, eligible

@@ -274,6 +274,7 @@ class Scores:
     prior_only : (K,) True where the pair had no training row of its own
     slope : (n, K) how much the priority grows with the propensity (value, lever and whatever else is
         multiplied); None where it is not known, and policies then take costs for nothing
+    responses : (K,) training rows of the pair with a response; None where the scorer does not tell
     """
 
     margin: Floats
@@ -281,6 +282,7 @@ class Scores:
     n: Floats
     prior_only: Bools
     slope: Floats | None = None
+    responses: Floats | None = None
 
     @property
     def propensity(self) -> Floats:

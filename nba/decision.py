@@ -296,7 +296,11 @@ class Decider:
         else:
             margin[at], spread[at] = self.scorer.margin(design), np.nan
         n, prior_only = self.scorer.support(design)
-        return Scores(margin, spread, np.concatenate([[0.0], n]), np.concatenate([[False], prior_only]))
+        told = self.scorer.responses(design) if hasattr(self.scorer, "responses") else None
+        return Scores(
+            margin, spread, np.concatenate([[0.0], n]), np.concatenate([[False], prior_only]),
+            responses=None if told is None else np.concatenate([[0.0], told]),
+        )  # fmt: skip
 
     def _seen(self, known: Known, candidates: Candidates) -> Seen:
         """Features of every allowed candidate, in row-major order."""

@@ -292,6 +292,12 @@ class PairPropensity(Params):
         n = self._prepared(design).n
         return n.copy(), n == 0
 
+    def responses(self, design: Design) -> Floats:
+        """(K,) how many training rows of each of the design's pairs had a response."""
+        self._check_fitted()
+        of = dict(zip(self.actions_, self.positives_.tolist(), strict=True))
+        return np.array([of.get(action, 0.0) for action in design.actions])
+
     def contributions(self, design: Design) -> Contributions:
         """Exact parts of each request's calibrated margin, against the average training row.
 

@@ -191,16 +191,25 @@ def pick(probs, priorities, uniforms, action, selection_prob, explored):  # type
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def inverse_gap(priorities, margin, spread, slope, rows, eligible, rates, gamma, optimism, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Inverse gap weights; ``gamma`` below 0 is the schedule, an empty ``slope`` that of no cost."""
+def inverse_gap(priorities, margin, spread, slope, rows, responses, eligible, rates, gamma, optimism, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Inverse gap weights; ``gamma`` below 0 is the schedule, an empty ``slope`` that of no cost.
+
+    Without ``responses`` a row's largest priority is the unit of its gaps.
+    """
     n, n_actions = priorities.shape
     hopeful = np.empty(n_actions)
     for i in range(n):
-        n_eligible, scale, best, known = 0, 0.0, -1, 0.0
+        n_eligible, scale, reach, best, known, met = 0, 0.0, 0.0, -1, 0.0, 0.0
         for k in range(n_actions):
             if not eligible[i, k]:
                 continue
             hopeful[k] = priorities[i, k]
+            if responses.size:
+                met += responses[k]
+                if slope.size:
+                    reach = max(reach, abs(slope[i, k]))
+                elif margin[i, k] > -np.inf:
+                    reach = max(reach, abs(priorities[i, k]) * (1.0 + math.exp(-margin[i, k])))
             if optimism > 0.0:
                 p = 1.0 / (1.0 + math.exp(-margin[i, k]))
                 step = abs(slope[i, k]) * p * (1.0 - p) if slope.size else abs(hopeful[k]) * (1.0 - p)
@@ -211,7 +220,9 @@ def inverse_gap(priorities, margin, spread, slope, rows, eligible, rates, gamma,
             if best < 0 or hopeful[k] > hopeful[best]:
                 best = k
         steep = gamma if gamma >= 0.0 else min(rates[0] * known, rates[1] * math.sqrt(known))
-        unit = scale if scale > 0.0 else 1.0
+        unit = reach * math.sqrt((met + 0.5) / (known + 1.0))
+        if not unit > 0.0:
+            unit = scale if scale > 0.0 else 1.0
         given = 0.0
         for k in range(n_actions):
             out[i, k] = 0.0

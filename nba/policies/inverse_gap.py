@@ -20,9 +20,11 @@ class InverseGap(Described):
     """Inverse gap weighting (SquareCB): p = 1 / (A + gamma * gap), the rest to the best action.
 
     A is the number of eligible actions, and the gap of an action is how far its priority lies below the
-    row's best, in units of the row's largest absolute eligible priority. So it makes no difference whether
-    priorities are propensities or euros, a gap lies in [0, 2], and a row depends on nothing but itself.
-    Where all priorities are 0 every action is alike.
+    row's best, in units of what one outcome may stray by: the row's largest eligible slope times sqrt(r), r
+    the share of the eligible pairs' training rows with a response. So it makes no difference whether
+    priorities are propensities or euros, a row depends on nothing but itself, and what nobody is good for is
+    tried more freely: where the best is small, so is what a trial costs. Without ``Scores.responses`` the
+    unit is the row's largest absolute eligible priority. Where all priorities are 0 every action is alike.
 
     Parameters
     ----------
@@ -37,10 +39,11 @@ class InverseGap(Described):
 
     References
     ----------
-    Abe and Long (1999); Foster and Rakhlin (2020), "Beyond UCB", algorithm 1. Scaling gaps by the size of
-    the best is that of Foster and Krishnamurthy (2021), "Efficient first-order contextual bandits". Their
-    regret bounds are for gamma growing as sqrt(A n) with bounded rewards; the mixture with ``explore``
-    costs its share of regret on top.
+    Abe and Long (1999); Foster and Rakhlin (2020), "Beyond UCB", algorithm 1. Its gamma is sqrt(A n) over the
+    root of the squared error that is left, and the error of a mean grows with the variance of an outcome,
+    r (1 - r) <= r: hence the unit. Scaling gaps by the best, where nothing tells r, is that of Foster and
+    Krishnamurthy (2021), "Efficient first-order contextual bandits". Their regret bounds are for bounded
+    rewards; the mixture with ``explore`` costs its share of regret on top.
 
     Examples
     --------
@@ -51,7 +54,7 @@ class InverseGap(Described):
     [[0.143, 0.2, 0.657]]
     """
 
-    explore: float = field(default=0.02, kw_only=True)
+    explore: float = field(default=0.01, kw_only=True)
     gamma: float | None = field(default=None, kw_only=True)
     optimism: float = field(default=0.0, kw_only=True)
 
@@ -71,23 +74,28 @@ class InverseGap(Described):
         from nba.policies.compiled import inverse_gap
 
         spread, slope = known_spread(self, scores, eligible) if self.optimism else (_NONE, _NONE)
-        rows = self._rows(scores) if self.gamma is None else np.zeros(priorities.shape[1])
+        responses = np.empty(0) if scores.responses is None else _counts(scores.responses, name="responses")
+        if scores.responses is not None and not self.optimism:
+            slope = known_slope(self, scores, eligible)
+        counting = self.gamma is None or scores.responses is not None
+        rows = _counts(scores.n, name="n") if counting else np.zeros(priorities.shape[1])
         weights = np.empty(priorities.shape)
         inverse_gap(
             np.ascontiguousarray(priorities, np.float64), np.ascontiguousarray(scores.margin, np.float64),
-            spread, slope, rows, np.ascontiguousarray(eligible), (_GAMMA_PER_N, _GAMMA_PER_SQRT_N),
+            spread, slope, rows, responses, np.ascontiguousarray(eligible), (_GAMMA_PER_N, _GAMMA_PER_SQRT_N),
             -1.0 if self.gamma is None else self.gamma, self.optimism, weights,
         )  # fmt: skip
         return weights
 
-    def _rows(self, scores: Scores) -> Floats:
-        rows = np.asarray(scores.n, dtype=np.float64)
-        if not (np.isfinite(rows).all() and (rows >= 0).all()):
-            raise ArgumentError(
-                "InverseGap found training row counts that are missing or negative, expected Scores.n >= 0 "
-                "for every action (0 for do_nothing). Give the counts, or set gamma yourself."
-            )
-        return rows
+
+def _counts(counts: Floats, *, name: str) -> Floats:
+    found = np.ascontiguousarray(counts, dtype=np.float64)
+    if not (np.isfinite(found).all() and (found >= 0).all()):
+        raise ArgumentError(
+            f"InverseGap found training row counts that are missing or negative, expected Scores.{name} >= 0 "
+            "for every action (0 for do_nothing). Give the counts, or set gamma yourself."
+        )
+    return found
 
 
 def known_spread(policy: object, scores: Scores, eligible: Bools) -> tuple[Floats, Floats]:
@@ -99,16 +107,27 @@ def known_spread(policy: object, scores: Scores, eligible: Bools) -> tuple[Float
         If a spread or slope of an eligible action is missing or infinite, or a spread negative.
     """
     spread = np.ascontiguousarray(scores.spread, dtype=np.float64)
-    slope = _NONE if scores.slope is None else np.ascontiguousarray(scores.slope, dtype=np.float64)
-    name = type(policy).__name__
     if not (np.isfinite(spread) & (spread >= 0) | ~eligible).all():
         raise ArgumentError(
-            f"{name} found spreads that are missing, infinite or negative, expected a standard deviation for "
-            "every eligible action. Give Scores.spread, or choose a policy that does not use it."
+            f"{type(policy).__name__} found spreads that are missing, infinite or negative, expected a "
+            "standard deviation for every eligible action. Give Scores.spread, or choose a policy "
+            "that does not use it."
         )
+    return spread, known_slope(policy, scores, eligible)
+
+
+def known_slope(policy: object, scores: Scores, eligible: Bools) -> Floats:
+    """Slopes as loops read them, empty where they are not known.
+
+    Raises
+    ------
+    ArgumentError
+        If a slope of an eligible action is missing or infinite.
+    """
+    slope = _NONE if scores.slope is None else np.ascontiguousarray(scores.slope, dtype=np.float64)
     if slope.size and not (np.isfinite(slope) | ~eligible).all():
         raise ArgumentError(
-            f"{name} found slopes that are missing or infinite, expected a number for every eligible action. "
-            "Give Scores.slope, or leave it out."
+            f"{type(policy).__name__} found slopes that are missing or infinite, expected a number for every "
+            "eligible action. Give Scores.slope, or leave it out."
         )
-    return spread, slope
+    return slope

@@ -163,4 +163,7 @@ class Forgetting(_Around):
         kept = self.memory_rows * -np.expm1(-rows / self.memory_rows)
         wider = np.sqrt(np.where(kept > 0, rows / np.where(kept > 0, kept, 1.0), 1.0))
         faded = replace(scores, n=kept, spread=scores.spread * wider)
+        if scores.responses is not None:  # of what is remembered the same share responded
+            share = np.divide(scores.responses, rows, out=np.zeros(len(rows)), where=rows > 0)
+            faded = replace(faded, responses=kept * share)
         return self._inner(priorities, faded, eligible)

@@ -91,7 +91,8 @@ def _table(rng: np.random.Generator, n: int, k: int) -> tuple[Floats, Scores, Bo
     margin[:, 0], spread[:, 0] = -np.inf, 0.0
     rows = rng.integers(0, 400, k).astype(np.float64)
     rows[0] = 0.0
-    scores = Scores(margin, spread, rows, rows == 0)
+    responses = np.floor(rows * rng.uniform(0, 0.3, k))
+    scores = Scores(margin, spread, rows, rows == 0, responses=responses)
     eligible = rng.random((n, k)) < 0.6
     eligible[:, 0] = True
     priorities = scores.propensity * rng.uniform(0.5, 2, k) - rng.uniform(0, 0.1)
@@ -140,9 +141,11 @@ def _check_order(
 ) -> None:
     k = priorities.shape[1]
     order = np.concatenate([[0], 1 + rng.permutation(k - 1)])
+    assert scores.responses is not None
     moved = Scores(
-        scores.margin[:, order], scores.spread[:, order], scores.n[order], scores.prior_only[order]
-    )
+        scores.margin[:, order], scores.spread[:, order], scores.n[order], scores.prior_only[order],
+        responses=scores.responses[order],
+    )  # fmt: skip
     found = _probs(policy, priorities[:, order], moved, eligible[:, order])
     if np.abs(found - probs[:, order]).max() > 1e-9:
         raise _fault(policy, "renumbered actions get other probabilities", "use no action's position")

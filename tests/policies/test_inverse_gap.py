@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,10 +17,10 @@ from nba.policies import InverseGap
 PRIORITIES = st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=8)
 
 
-def by_hand(priorities, eligible, gamma):
+def by_hand(priorities, eligible, gamma, *, unit=0.0):
     options = [k for k, allowed in enumerate(eligible) if allowed]
     best = max(options, key=lambda k: (priorities[k], -k))
-    scale = max(abs(priorities[k]) for k in options) or 1.0
+    scale = unit or max(abs(priorities[k]) for k in options) or 1.0
     weights = [0.0] * len(priorities)
     for k in options:
         if k != best:
@@ -42,6 +43,44 @@ def test_weights_are_those_of_the_formula(scores_of, priorities, data, n, gamma)
     rows = n * sum(eligible[1:])
     schedule = min(0.3 * rows, 30 * math.sqrt(rows)) if gamma is None else gamma
     np.testing.assert_allclose(found[0], by_hand(priorities, eligible, schedule), atol=1e-12)
+
+
+@settings(max_examples=120, deadline=None)
+@given(data=st.data(), k=st.integers(2, 7), seed=st.integers(0, 99), told=st.booleans())
+def test_gaps_are_counted_in_what_one_outcome_strays_by(data, k, seed, told):
+    rng = np.random.default_rng(seed)
+    margin = np.append(-np.inf, rng.normal(-2, 1, k - 1))
+    slope = np.append(0.0, rng.uniform(0.1, 9, k - 1))
+    rows = np.append(0.0, rng.integers(0, 900, k - 1))
+    responses = np.floor(rows * rng.random(k))
+    eligible = np.array([True, *data.draw(st.lists(st.booleans(), min_size=k - 1, max_size=k - 1))])
+    priorities = np.where(slope > 0, slope / (1 + np.exp(-margin)), 0.0)
+    scores = Scores(
+        margin[None], np.zeros((1, k)), rows, rows == 0, slope=slope[None] if told else None,
+        responses=responses,
+    )  # fmt: skip
+
+    found = InverseGap(gamma=40.0).weights(priorities[None], scores, eligible[None])
+
+    share = (responses[eligible].sum() + 0.5) / (rows[eligible].sum() + 1)
+    unit = max(slope[eligible]) * math.sqrt(share)  # without a slope, priorities over propensities tell it
+    np.testing.assert_allclose(
+        found[0], by_hand(priorities.tolist(), eligible.tolist(), 40.0, unit=unit), atol=1e-9
+    )
+
+
+def test_where_nobody_is_good_more_is_tried(scores_of):
+    everything, rows = np.ones((1, 3), dtype=bool), np.array([0.0, 500.0, 500.0])
+    slope = np.array([[0.0, 1.0, 1.0]])
+
+    def tried(*propensities):
+        priorities = np.array([[0.0, *propensities]])
+        with np.errstate(divide="ignore"):
+            margin = np.log(priorities) - np.log1p(-priorities)
+        scores = Scores(margin, np.zeros((1, 3)), rows, rows == 0, slope, rows / 5)
+        return 1 - InverseGap().weights(priorities, scores, everything).max()
+
+    assert tried(0.02, 0.01) > 2 * tried(0.4, 0.2)
 
 
 @given(priorities=PRIORITIES, factor=st.sampled_from([2.0**-20, 0.25, 1024.0]))
@@ -109,6 +148,11 @@ def test_scores_that_the_schedule_cannot_use_are_refused(scores_of):
 
     with pytest.raises(ArgumentError, match="training row counts"):
         InverseGap().weights(table, scores_of((1, 2), n=np.nan), everything)
+    known = scores_of((1, 2), n=3.0)
+    with pytest.raises(ArgumentError, match="responses"):
+        InverseGap(gamma=1.0).weights(table, replace(known, responses=np.array([0.0, -1.0])), everything)
+    with pytest.raises(ArgumentError, match="slopes"):
+        InverseGap().weights(table, replace(known, responses=np.ones(2), slope=nan), everything)
     with pytest.raises(ArgumentError, match="spreads"):
         InverseGap(optimism=1.0).weights(
             table, Scores(np.zeros((1, 2)), nan, np.zeros(2), np.zeros(2, dtype=bool)), everything

@@ -72,7 +72,8 @@ def test_forgetting_leaves_little_data_as_it_is_and_bounds_much():
         selection_pmf(InverseGap(), priorities=table, scores=few, eligible=everything).probs,
         rtol=0.02,
     )
-    mixed = 0.98 * bounded + 0.02 / 6
+    explore = InverseGap().explore
+    mixed = (1 - explore) * bounded + explore / 6
     np.testing.assert_allclose(faded.weights(table, many, everything), mixed, rtol=1e-9)
 
 
