@@ -18,8 +18,9 @@ from nba.models.shapley import LEAF, Ints64, Nodes, Trees, goes_left
 # Decisions of splits are inlined below, and numba's cache looks at this file alone: when they change in
 # shapley.py, a cache from before would go on with the old ones. Whoever changes one clears __pycache__.
 _PIECE = 8_192
-_ROWS, _REQUESTS = 64, 128
-"""HCPs, and requests of one HCP, that are looked at side by side."""
+_ROWS, _REQUESTS, _LANES = 64, 128, 16
+"""HCPs, and requests of one HCP, that are looked at side by side; what an unrolled loop takes at once. Inner
+loops run to the end of its last turn, over what earlier ones left there, rather than finish one by one."""
 
 
 class Sides(NamedTuple):
@@ -162,12 +163,17 @@ def _add(shared, own, row, pair, which, weight, nodes, trees, sides, out):  # ty
     for f in range(len(sides.first_tree) - 1):
         most = max(most, sides.first_tree[f + 1] - sides.first_tree[f])
     scratch = (
-        np.empty((len(sides.shared_column), _ROWS)),
-        np.empty((most, _ROWS), dtype=np.int64),
-        np.empty(most, dtype=np.int64),
-        np.empty((len(sides.own_column), _REQUESTS)),
-        np.empty(_REQUESTS),
+        np.zeros((len(sides.shared_column), _ROWS)),
+        np.empty((1, _ROWS), dtype=np.int64),
+        np.zeros((len(sides.own_column), _REQUESTS)),
         np.empty((1, _REQUESTS), dtype=np.int64),
+        np.zeros(_REQUESTS),
+    )
+    rest = (
+        np.empty(_ROWS),
+        np.empty(_ROWS, dtype=np.int64),
+        np.empty((_ROWS, most), dtype=np.int64),
+        np.empty((_ROWS, most), dtype=np.int64),
     )
     request = np.empty(len(row), dtype=np.int64)
     begins, of_row = np.empty(_ROWS + 1, dtype=np.int64), np.empty(_ROWS, dtype=np.int64)
@@ -184,88 +190,94 @@ def _add(shared, own, row, pair, which, weight, nodes, trees, sides, out):  # ty
                         i += 1
                     n_rows += 1
                 begins[n_rows] = i
-                _read(
-                    shared, of_row[:n_rows], first, last, nodes, trees, sides, scratch[0], scratch[1],
-                )  # fmt: skip
+                _settle(shared, of_row[:n_rows], first, last, nodes, trees, sides, scratch, rest)
                 _add_rest(
-                    own, pair, weight[level], request, begins[: n_rows + 1], first, last,
-                    nodes, trees, sides, scratch, out,
+                    own, pair, weight[level], request, begins[: n_rows + 1],
+                    nodes, trees, sides, scratch, rest, out,
                 )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
 def _by_forest(pair, which, n_forests, request):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Requests by forest, those of one in their order; where each forest's end."""
-    ends = np.zeros(n_forests, dtype=np.int64)
+    """Requests by forest, those of one in their order and those of none last; where each forest's end."""
+    place = np.where(which >= 0, which, n_forests)  # no branch below: who has a forest cannot be foreseen
+    ends = np.zeros(n_forests + 1, dtype=np.int64)
     for r in range(len(pair)):
-        if which[pair[r]] >= 0:
-            ends[which[pair[r]]] += 1
+        ends[place[pair[r]]] += 1
     total = 0
-    for f in range(n_forests):
+    for f in range(n_forests + 1):
         total, ends[f] = total + ends[f], total
     for r in range(len(pair)):
-        f = which[pair[r]]
-        if f >= 0:
-            request[ends[f]] = r
-            ends[f] += 1
-    return ends
+        f = place[pair[r]]
+        request[ends[f]] = r
+        ends[f] += 1
+    return ends[:n_forests]
 
 
 @njit(cache=True, nogil=True)
-def _read(shared, of_row, first, last, nodes, trees, sides, of_rows, patterns):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """What a forest's splits of shared columns decide for a few HCPs, as bits."""
-    n = len(of_row)
+def _settle(shared, of_row, first, last, nodes, trees, sides, scratch, rest):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Sum the trees of a forest that a few HCPs' shared columns settle, and list those that they do not."""
+    of_rows, pattern = scratch[0], scratch[1]
+    settled, n_left, left, left_at = rest
+    margin, open_splits = trees.margin, sides.open
     for c in range(len(sides.shared_column)):
-        for k in range(n):
+        for k in range(len(of_row)):
             of_rows[c, k] = shared[of_row[k], sides.shared_column[c]]
-    patterns[: last - first, :n] = 0
+    n = _whole(len(of_row))
+    settled[:n] = 0.0
+    n_left[:n] = 0
     for tree in range(first, last):
-        if trees.margin_at[tree] < 0:
+        at = trees.margin_at[tree]
+        for k in range(n):
+            pattern[0, k] = at
+        if at < 0:
+            for k in range(n):
+                left[k, n_left[k]] = tree
+                left_at[k, n_left[k]] = at
+                n_left[k] += 1
             continue
         for s in range(sides.shared_at[tree], sides.shared_at[tree + 1]):
             i = sides.shared_split[s]
             c, bit = nodes.column[i], 1 << trees.rank[i]
             if sides.odd[i]:
-                _mark_odd(of_rows, c, n, i, bit, nodes, patterns, tree - first)
+                _mark_odd(of_rows, c, n, i, bit, nodes, pattern)
             else:
-                missing_left = nodes.missing_left[i]
-                _mark(of_rows, c, n, nodes.threshold[i], missing_left, bit, patterns, tree - first)
+                _mark(of_rows, c, n, nodes.threshold[i], nodes.missing_left[i], bit, pattern)
+        for k in range(n):  # which are settled cannot be foreseen, so no branch either
+            known = pattern[0, k]
+            leaf, is_open = margin[known], open_splits[known] != 0
+            settled[k] += 0.0 if is_open else leaf
+            left[k, n_left[k]] = tree
+            left_at[k, n_left[k]] = known
+            n_left[k] += 1 if is_open else 0
 
 
 @njit(cache=True, nogil=True)
-def _add_rest(own, pair, weight, request, begins, first, last, nodes, trees, sides, scratch, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _add_rest(own, pair, weight, request, begins, nodes, trees, sides, scratch, rest, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Add what HCPs settle to all of their requests, and to each what its own columns leave of the rest."""
-    of_rows, patterns, left, of_requests, total, pattern = scratch
+    of_rows, _, of_requests, pattern, total = scratch
+    settled, n_left, left, left_at = rest
     # Arrays by their own names: a tuple of them takes longer to hand on than an inner loop to run.
     column, threshold, missing_left, odd = nodes.column, nodes.threshold, nodes.missing_left, sides.odd
-    rank, margin_at, margin, open_splits = trees.rank, trees.margin_at, trees.margin, sides.open
+    rank, margin, open_splits = trees.rank, trees.margin, sides.open
     own_at, own_split, own_column = sides.own_at, sides.own_split, sides.own_column
     n_shared = len(sides.shared_column)
     for k in range(len(begins) - 1):
-        settled, n_left = 0.0, 0
-        for tree in range(first, last):
-            at = margin_at[tree]
-            is_open = at < 0
-            if not is_open:
-                at += patterns[tree - first, k]
-                is_open = open_splits[at] != 0
-                settled += 0.0 if is_open else margin[at]
-            left[n_left] = tree
-            n_left += 1 if is_open else 0
         for lo in range(begins[k], begins[k + 1], _REQUESTS):
             n = min(_REQUESTS, begins[k + 1] - lo)
+            turns = _whole(n)
             for r in range(n):
                 total[r] = 0.0
                 for c in range(len(own_column)):
                     of_requests[c, r] = own[request[lo + r], own_column[c]]
-            for tree in left[:n_left]:
-                if margin_at[tree] < 0:
+            for o in range(n_left[k]):
+                tree, at = left[k, o], left_at[k, o]
+                if at < 0:
                     _add_wide(of_rows, k, of_requests, n, tree, nodes, total)
                     continue
-                at = margin_at[tree] + patterns[tree - first, k]
                 still = open_splits[at]
                 alone = still & (still - 1) == 0  # one split is left: no pattern has to be kept
-                for r in range(0 if alone else n):
+                for r in range(0 if alone else turns):
                     pattern[0, r] = at
                 for s in range(own_at[tree], own_at[tree + 1]):
                     i = own_split[s]
@@ -274,36 +286,41 @@ def _add_rest(own, pair, weight, request, begins, first, last, nodes, trees, sid
                         continue
                     if alone and not odd[i]:
                         yes, no = margin[at + bit], margin[at]
-                        _choose(of_requests, c, n, threshold[i], missing_left[i], yes, no, total)
+                        _choose(of_requests, c, turns, threshold[i], missing_left[i], yes, no, total)
                     elif alone:
                         _choose_odd(of_requests, c, n, i, nodes, margin[at + bit], margin[at], total)
                     elif odd[i]:
-                        _mark_odd(of_requests, c, n, i, bit, nodes, pattern, 0)
+                        _mark_odd(of_requests, c, n, i, bit, nodes, pattern)
                     else:
-                        _mark(of_requests, c, n, threshold[i], missing_left[i], bit, pattern, 0)
+                        _mark(of_requests, c, turns, threshold[i], missing_left[i], bit, pattern)
                 if not alone:
                     _gather(margin, pattern, n, total)
             for r in range(n):
                 q = request[lo + r]
-                out[q] += weight[pair[q]] * (settled + total[r])
+                out[q] += weight[pair[q]] * (settled[k] + total[r])
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _whole(n):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    return (n + _LANES - 1) // _LANES * _LANES
 
 
 @njit(cache=True, nogil=True)
-def _mark(x, c, n, threshold, missing_left, bit, pattern, to):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _mark(x, c, n, threshold, missing_left, bit, pattern):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Add a split's bit to the patterns of what it sends left: no branch in the loop."""
     if missing_left:
         for r in range(n):
-            pattern[to, r] += 0 if x[c, r] > threshold else bit
+            pattern[0, r] += 0 if x[c, r] > threshold else bit
     else:
         for r in range(n):
-            pattern[to, r] += bit if x[c, r] <= threshold else 0
+            pattern[0, r] += bit if x[c, r] <= threshold else 0
 
 
 @njit(cache=True, nogil=True)
-def _mark_odd(x, c, n, i, bit, nodes, pattern, to):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _mark_odd(x, c, n, i, bit, nodes, pattern):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """The same for splits of categories, and those that read zeros as missing."""
     for r in range(n):
-        pattern[to, r] += bit if goes_left(x[c, r], i, nodes) else 0
+        pattern[0, r] += bit if goes_left(x[c, r], i, nodes) else 0
 
 
 @njit(cache=True, nogil=True)
