@@ -345,12 +345,14 @@ class Contributions:
     values : (m, n_features) log-odds
     margin : (m,)
     features : what the columns mean
+    spread : (m,) standard deviation of each margin, where it came of the same work; None asks ``score``
     """
 
     base: Floats
     values: Floats
     margin: Floats
     features: tuple[Feature, ...]
+    spread: Floats | None = None
 
 
 @dataclass(frozen=True)

@@ -325,13 +325,9 @@ class Decider:
         before = np.cumsum(candidates.allowed[:, 1:]).reshape(len(candidates.hcps), -1) - 1
         requests = before[acts, choice.action[acts] - 1]
         design = seen.only(requests)
-        return Explained(
-            place,
-            self.scorer.contributions(design),
-            self.scorer.score(design)[1],
-            design,
-            seen.evidence(requests),
-        )
+        parts = self.scorer.contributions(design)
+        spread = self.scorer.score(design)[1] if parts.spread is None else parts.spread
+        return Explained(place, parts, spread, design, seen.evidence(requests))
 
 
 def _slope(terms: Sequence[Term], shape: tuple[int, int]) -> Floats:

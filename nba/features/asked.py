@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.contracts import Action, Columns, Floats, Strings
+from nba.contracts import Action, Columns, Floats
 from nba.features.beside import TableMeasure
 from nba.features.declare import Declared, Fit, HistoryMeasure
 from nba.features.events import action_groups, content_tags
+from nba.tables.kept import kept
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,15 @@ class Asked:
         """(K,) the one key of what is counted over all keys at once."""
         return np.zeros(len(self.actions), dtype=np.int32)
 
-    def fits(self, audience: str, names: Strings) -> Floats:
+    def fits(self, audience: str, names: Sequence[str]) -> Floats:
         """(n_names, K): 1 where the name is in the action's audience, 0 where not, NaN where not known."""
         audiences = self.audiences[audience]
-        grid = np.array([[float(name in wanted) for wanted in audiences] for name in names])
-        grid = grid.reshape(len(names), len(audiences))
-        grid[names == ""] = np.nan
-        grid[:, [not wanted for wanted in audiences]] = np.nan
-        return grid
+        return np.array([_fits(name, audiences) for name in names]).reshape(len(names), len(audiences))
+
+
+@kept
+def _fits(name: str, audiences: tuple[tuple[str, ...], ...]) -> Floats:
+    return np.array([float(name in wanted) if name and wanted else np.nan for wanted in audiences])
 
 
 def _own_keys(

@@ -21,7 +21,7 @@ A = TypeVar("A", bound=np.generic)
 
 def is_own(measure: Declared) -> bool:
     """Whether a measure gives columns of requests rather than of rows."""
-    return isinstance(measure, Fit) or (isinstance(measure, HistoryMeasure | TableMeasure) and measure.own)
+    return isinstance(measure, Fit) or (isinstance(measure, (HistoryMeasure, TableMeasure)) and measure.own)
 
 
 def block_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from nba.features.asked import Asked
 from nba.features.beside import TableMeasure
 from nba.features.declare import Attribute, Declared, Fit
 from nba.history import places
+from nba.tables.arrays import factorize
 
 NUMBER = ("",)
 """The levels of an attribute that is a number: one column, without a value of its own."""
@@ -74,20 +75,19 @@ class Profiles:
 
     def flags(self, attribute: Attribute, columns: Sequence[str]) -> Floats:
         """(n_rows, n_columns): one flag a level, or the number; NaN where not known or protected."""
-        block = np.full((len(self.place), len(columns)), np.nan)
         known = self.place >= 0
         if attribute.visibility == "restricted" and "pdrp_opt_out" in self.table:
             known[known] = ~self.table["pdrp_opt_out"][self.place[known]]
         values = self.table[attribute.column][self.place[known]]
         if tuple(columns) == NUMBER:
+            block = np.full((len(known), 1), np.nan)
             block[known, 0] = values
             return block
-        level = {"": -2} | {name: i for i, name in enumerate(columns)}
-        code = np.fromiter((level.get(v, -1) for v in values), dtype=np.int64, count=len(values))
-        said = (code[:, None] == np.arange(len(columns))).astype(float)
-        said[code == -2] = np.nan
-        block[known] = said
-        return block
+        place, lines = _lines(tuple(columns))
+        line = np.full(len(known), place[""])
+        line[known] = [place.get(value, len(columns)) for value in values]
+        flags: Floats = lines[line]
+        return flags
 
     def placed(self, column: str, groups: Sequence[str]) -> Floats:
         """(n_rows, 1): which of some groups each HCP is in; the first where in none of them."""
@@ -102,8 +102,13 @@ class Profiles:
         names = np.full(len(self.place), "", dtype=object)
         known = self.place >= 0
         names[known] = self.table[fit.column][self.place[known]]
-        met = sorted(set(names))
-        code = {name: i for i, name in enumerate(met)}
-        grid = asked.fits(fit.audience, np.array(met, dtype=object))
-        who = np.fromiter((code[name] for name in names), dtype=np.int64, count=len(names))
-        return grid[who[row], pair][:, None]
+        met, who = factorize(names)
+        return asked.fits(fit.audience, met)[who[row], pair][:, None]
+
+
+@lru_cache(maxsize=256)  # a service asks of one HCP after another
+def _lines(levels: tuple[str, ...]) -> tuple[dict[str, int], Floats]:
+    """Where each level's line of flags stands, then that of any other value and that of none."""
+    n = len(levels)
+    lines = np.vstack([np.eye(n), np.zeros(n), np.full(n, np.nan)])
+    return {name: i for i, name in enumerate(levels)} | {"": n + 1}, lines

@@ -42,16 +42,24 @@ class Seen:
         content without a topic, a faded sum.
         """
         rows, pairs = self.design.row[requests], self.design.pair[requests]
+        of_rows, of_requests = self._cuts(rows, requests)
         spots: dict[str, Spot] = {}
         for measure, features, parts in zip(self.measures, self.columns, self.raw, strict=True):
             if isinstance(measure, HistoryMeasure) and not measure.is_counted:
                 continue
-            place = requests if is_own(measure) else rows
+            place = of_requests if is_own(measure) else of_rows
             mine = [part[place] for part in parts]
             has_key = self._has_key(measure, rows, pairs)
             for column, feature in enumerate(features):
                 spots[feature.name] = Spot(measure, mine, column, has_key)
         return [RowEvidence(spots, row=i) for i in range(len(requests))]
+
+    def _cuts(self, rows: Ints, requests: Ints) -> tuple[Ints | slice, Ints | slice]:
+        """Where rows and requests stand in their parts; one HCP's are looked at where they are."""
+        if len(self.design.shared) > 1 or len(requests) != 1:
+            return rows, requests  # copies: a view of a batch's parts would hold all of them
+        at = int(requests[0])
+        return slice(0, 1), slice(at, at + 1)
 
     def only(self, requests: Ints) -> Design:
         """The design of some requests alone, each with a row of its own."""
@@ -67,7 +75,7 @@ class Seen:
     def _has_key(self, measure: Declared, rows: Ints, pairs: Ints) -> Bools | None:
         """(n,) whether the measure looks at anything of each row's action and HCP; None where always."""
         has_key = None
-        if isinstance(measure, HistoryMeasure | TableMeasure) and measure.own:
+        if isinstance(measure, (HistoryMeasure, TableMeasure)) and measure.own:
             has_key = self.asked.own[str(measure.by)][1][pairs] >= 0
         if self.hidden is not None and is_profiling(measure):
             has_key = ~self.hidden[rows] if has_key is None else has_key & ~self.hidden[rows]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nba.contracts import (
     DO_NOTHING,
     FOREVER,
+    NEVER,
     Action,
     Bools,
     Candidates,
@@ -38,7 +39,6 @@ _REASONS = (
     "", "not_approved", "not_yet_valid", "expired", "other_country", "superseded", "no_own_approval",
     "module_not_approved", "other_language",
 )  # fmt: skip
-_OTHER_LANGUAGE = _REASONS.index("other_language")
 
 
 @dataclass(frozen=True)
@@ -79,33 +79,48 @@ class Approved(Described):
         content = context.content
         hcp_place, places = hcp_places(candidates, context.hcps)
         relevant, rows = _relevant(content["document_number"], content_rows(candidates, content))
-        countries = numbered(country for country, _ in places)
-        covers = np.array([_open_in(c, content["country"], relevant) for c in countries], dtype=np.bool_)
-        covers = covers.reshape(len(countries), len(relevant))
-        by_country = _reasons(content, relevant, covers=covers, countries=tuple(countries), asked=candidates)
-        by_place = by_country[codes([country for country, _ in places], countries)]
-        heard = [_foreign(language, content.get("language"), relevant) for _, language in places]
-        foreign = np.array(heard, dtype=np.bool_).reshape(by_place.shape)
-        by_place = np.where((by_place == 0) & foreign, np.int8(_OTHER_LANGUAGE), by_place)
+        begun, ends = content["approved_from"], content["expiry"]
+        # nothing changes from one content's beginning or end to the next: any moment between has one answer
+        since = int(begun.max(initial=NEVER, where=begun <= candidates.at))
+        until = int(ends.min(initial=FOREVER, where=ends >= candidates.valid_until))
+        tags = [content.get(name) for name in _TAGS]
+        against = [_against(country, heard, since, until, relevant, *tags) for country, heard in places]
+        by_place = np.array(against, dtype=np.int8).reshape(len(places), len(relevant))
         reason = _of_actions(by_place, rows, candidates)[hcp_place]
         expiry = np.where(rows >= 0, content["expiry"][relevant][rows] if len(relevant) else FOREVER, FOREVER)
         facts = {"expiry": np.where(expiry >= FOREVER, -1, expiry)[None, :]}
         return Verdict(rule=self.code, reason=reason, reasons=_REASONS, facts=facts)
 
 
-@kept
-def _foreign(heard: str, languages: Strings | None, relevant: Ints) -> Bools:
-    """(n_contents,) True where content and HCP are known to speak different languages."""
-    if languages is None or not heard:
-        return np.zeros(len(relevant), dtype=np.bool_)
-    return speaks_otherwise(heard, languages[relevant])
+_TAGS = (
+    "content_id", "document_number", "version", "country", "approval_status", "approved_from", "expiry",
+    "language", "supersedes", "family_id", "module_ids",
+)  # fmt: skip
 
 
 @kept
-def _open_in(country: str, countries: NDArray[Any], relevant: Ints) -> Bools:
-    """(n_contents,) True where the content may be used in the country."""
-    usable: Bools = usable_in(countries[relevant], (country,))[0]
-    return usable
+def _against(
+    country: str, heard: str, since: int, until: int, relevant: Ints, *tags: NDArray[Any] | None
+) -> NDArray[np.int8]:
+    """(n_contents,) first reason against each relevant content, in a country and a language."""
+    content = {name: tag for name, tag in zip(_TAGS, tags, strict=True) if tag is not None}
+    covers: Bools = usable_in(content["country"][relevant], (country,))[0]
+    approved = content["approval_status"][relevant] == "approved"
+    not_yet = content["approved_from"][relevant] > since
+    expired = content["expiry"][relevant] < until
+    superseded = _outdated(content, relevant, covers & approved & ~not_yet)
+    superseded |= _replaced(content, relevant, at=since)
+    borrowed = _borrowed(content, relevant, covers)
+    unfit = _unfit(content, relevant, country=country, at=since, until=until)
+    spoken = content.get("language")
+    foreign = np.zeros(len(relevant), dtype=np.bool_)
+    if spoken is not None and heard:
+        foreign = speaks_otherwise(heard, spoken[relevant])
+    conditions = [~approved, not_yet, expired, ~covers, superseded, borrowed, unfit, foreign]
+    reason = np.zeros(len(relevant), dtype=np.int8)
+    for code in range(len(conditions), 0, -1):  # the earlier condition has the last word
+        reason[conditions[code - 1]] = code
+    return reason
 
 
 @kept
@@ -119,108 +134,53 @@ def _relevant(documents: Strings, rows: Ints) -> tuple[Ints, Ints]:
     return relevant, np.where(rows >= 0, np.searchsorted(relevant, rows), -1)
 
 
-def _reasons(
-    content: Columns, relevant: Ints, *, covers: Bools, countries: tuple[Any, ...], asked: Candidates
-) -> NDArray[np.int8]:
-    """(n_countries, n_contents) first reason against each relevant content."""
-    approved = content["approval_status"][relevant] == "approved"
-    not_yet = content["approved_from"][relevant] > asked.at
-    expired = content["expiry"][relevant] < asked.valid_until
-    superseded = _outdated(content, relevant, covers & approved & ~not_yet)
-    superseded |= _replaced(content, relevant, at=asked.at)
-    borrowed = _borrowed(content, relevant, covers)
-    unfit = _unfit(content, relevant, countries=countries, asked=asked)
-    conditions = [~approved, not_yet, expired, ~covers, superseded, borrowed, unfit]
-    reason = np.zeros(covers.shape, dtype=np.int8)
-    for code in range(len(conditions), 0, -1):  # the earlier condition has the last word
-        reason = np.where(conditions[code - 1], np.int8(code), reason)
-    return reason
-
-
 def _outdated(content: Columns, relevant: Ints, live: Bools) -> Bools:
-    """(n_countries, n_contents) True where a live content of the country has a higher version."""
-    document, rank, has_number = _versions(content["document_number"], content["version"], relevant)
-    newest = np.full((live.shape[0], len(relevant) + 1), -1, dtype=np.int64)
-    at_country, at_content = np.nonzero(live)
-    np.maximum.at(newest, (at_country, document[at_content]), rank[at_content])
-    outdated: Bools = (rank < newest[:, document]) & has_number
-    return outdated
-
-
-@kept
-def _versions(documents: Strings, versions: Strings, relevant: Ints) -> tuple[Ints, Ints, Bools]:
-    """(n_contents,) which document each is, the rank of its version, and whether it has a number."""
-    documents = documents[relevant]
+    """(n_contents,) True where a live content has a higher version."""
+    documents = content["document_number"][relevant]
     # content without a number has no other versions
-    return codes(documents, numbered(documents)), _version_ranks(versions[relevant]), documents != ""
+    document, rank = codes(documents, numbered(documents)), _version_ranks(content["version"][relevant])
+    newest = np.full(len(relevant) + 1, -1, dtype=np.int64)
+    np.maximum.at(newest, document[live], rank[live])
+    outdated: Bools = (rank < newest[document]) & (documents != "")
+    return outdated
 
 
 def _replaced(content: Columns, relevant: Ints, *, at: int) -> Bools:
     """(n_contents,) True where another approved and valid content says that it takes its place."""
-    ids, replaced = content["content_id"], np.zeros(len(relevant), dtype=np.bool_)
-    by, what = _successors(ids, content.get("supersedes"), relevant)
-    live = (content["approval_status"][by] == "approved") & (content["approved_from"][by] <= at)
-    replaced[what[live]] = True
-    return replaced
-
-
-@kept
-def _successors(ids: Strings, supersedes: Strings | None, relevant: Ints) -> tuple[Ints, Ints]:
-    """Each pair of a content (its row) and a relevant one (its place) that it says it replaces."""
+    ids, supersedes = content["content_id"], content.get("supersedes")
     if supersedes is None:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    rows = np.flatnonzero((supersedes != "") & (supersedes != ids))
-    by_name: dict[str, list[int]] = {}
-    for row in rows.tolist():
-        by_name.setdefault(supersedes[row], []).append(row)
-    found = [(row, place) for place, i in enumerate(ids[relevant]) for row in by_name.get(i, ())]
-    pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
+        return np.zeros(len(relevant), dtype=np.bool_)
+    live = (content["approval_status"] == "approved") & (content["approved_from"] <= at)
+    named = set(supersedes[live & (supersedes != "") & (supersedes != ids)])
+    return np.array([name in named for name in ids[relevant]], dtype=np.bool_)
 
 
 def _borrowed(content: Columns, relevant: Ints, covers: Bools) -> Bools:
-    """(n_countries, n_contents) True where another content of the family has the same approval."""
-    tags = ("family_id", "document_number", "version", "language")
-    stamp, is_variant = _stamps(content["content_id"], relevant, *map(content.get, tags))
-    sharing = np.zeros((len(covers), len(relevant)), dtype=np.int64)
-    np.add.at(sharing, (np.arange(len(covers))[:, None], stamp), covers)
-    borrowed: Bools = covers & (sharing[:, stamp] > 1) & is_variant
+    """(n_contents,) True where another content of the family has the same approval."""
+    blank = np.full(len(relevant), "", dtype=object)
+    found = [content.get(tag) for tag in ("family_id", "document_number", "version", "language")]
+    family, *approval = (blank if tag is None else tag[relevant] for tag in found)
+    stamps = list(zip(family, *approval, strict=True))
+    stamp = codes(stamps, numbered(stamps))
+    is_variant = (family != "") & (approval[0] != "") & (content["content_id"][relevant] != family)
+    sharing = np.bincount(stamp[covers], minlength=len(relevant))
+    borrowed: Bools = covers & (sharing[stamp] > 1) & is_variant
     return borrowed
 
 
-@kept
-def _stamps(ids: Strings, relevant: Ints, *tags: Strings | None) -> tuple[Ints, Bools]:
-    """(n_contents,) which approval within its family each carries, and whether it is a variant of one."""
-    blank = np.full(len(relevant), "", dtype=object)
-    family, *approval = (blank if tag is None else tag[relevant] for tag in tags)
-    stamps = list(zip(family, *approval, strict=True))
-    is_variant = (family != "") & (approval[0] != "") & (ids[relevant] != family)
-    return codes(stamps, numbered(stamps)), is_variant
-
-
-def _unfit(content: Columns, relevant: Ints, *, countries: tuple[Any, ...], asked: Candidates) -> Bools:
-    """(n_countries, n_contents) True where a module is not approved and valid over the whole time."""
-    unfit = np.zeros((len(countries), len(relevant)), dtype=np.bool_)
+def _unfit(content: Columns, relevant: Ints, *, country: str, at: int, until: int) -> Bools:
+    """(n_contents,) True where a module is not approved and valid over the whole time."""
+    unfit = np.zeros(len(relevant), dtype=np.bool_)
     modules = content.get("module_ids")
-    if modules is None:
+    if modules is None or not any(modules[relevant]):
         return unfit
-    fit = (content["approval_status"] == "approved") & (content["approved_from"] <= asked.at)
-    fit &= content["expiry"] >= asked.valid_until
-    for place, parts in _modules(content["content_id"], modules, relevant):
-        if min(parts) >= 0:
-            covers = usable_in(content["country"][parts], countries)
-            unfit[:, place] = ~(covers & fit[parts]).all(axis=1)
-        else:  # a module that nobody knows
-            unfit[:, place] = True
+    row_of = position_of(content["content_id"])
+    fit = (content["approval_status"] == "approved") & (content["approved_from"] <= at)
+    fit &= (content["expiry"] >= until) & usable_in(content["country"], (country,))[0]
+    for place, made_of in enumerate(modules[relevant]):
+        rows = [row_of.get(module, -1) for module in made_of]
+        unfit[place] = bool(rows) and (min(rows) < 0 or not fit[rows].all())  # -1: nobody knows it
     return unfit
-
-
-@kept
-def _modules(ids: Strings, modules: NDArray[Any], relevant: Ints) -> tuple[tuple[int, list[int]], ...]:
-    """Relevant contents that are made of modules: each one's place, and its modules' rows (-1: unknown)."""
-    row_of = position_of(ids)
-    parts = [[row_of.get(module, -1) for module in modules[i]] for i in relevant.tolist()]
-    return tuple((place, rows) for place, rows in enumerate(parts) if rows)
 
 
 def _of_actions(by_place: NDArray[np.int8], rows: Ints, candidates: Candidates) -> NDArray[np.int8]:

@@ -95,13 +95,12 @@ class Consent(Described):
 
     def check(self, candidates: Candidates, context: Context) -> Verdict:
         """Remove candidates that the HCP has not consented to."""
-        states = _states(candidates, context.consent)
-        distinct, answer_of = _shared(*_lines(candidates, context.content), frozenset(states))
-        resolved = [
-            _resolve([(key, states[key]) for key in keys], candidates=candidates) for keys in distinct
-        ]
-        reason = np.column_stack([reasons for reasons, _ in resolved])[:, answer_of]
-        since = np.column_stack([moments for _, moments in resolved])[:, answer_of]
+        spoken = _spoken(candidates, context.consent)
+        lines, line_of = _lines(candidates, context.content)
+        covering, broader, answer_of = _shared(lines, frozenset(spoken.lines))
+        reasons, moments = _resolve(spoken, covering, broader, valid_until=candidates.valid_until)
+        which = answer_of[line_of]
+        reason, since = reasons[which].T, moments[which].T
         needs_consent = _needs_consent(
             candidates.actions, context.channels["channel"], context.channels["consent_required"]
         )
@@ -134,16 +133,23 @@ def answers(
     for each line (n,) 0 for an opt-in that holds or one of MISSING, OPT_OUT, EXPIRED, PENDING, and (n,) when
     the opt-in in use was captured; -1 for none
     """
-    states = _states(candidates, consent)
-    return [
-        _resolve([(key, states[key]) for key in _covering(line, states)], candidates=candidates)
-        for line in lines
-    ]
+    spoken = _spoken(candidates, consent)
+    covering, broader, answer_of = _shared(tuple(lines), frozenset(spoken.lines))
+    reasons, moments = _resolve(spoken, covering, broader, valid_until=candidates.valid_until)
+    return [(reasons[i], moments[i]) for i in answer_of.tolist()]
 
 
-class _State(NamedTuple):
-    """What the rows of one line say, per HCP: the latest moments, NEVER where there is none."""
+class _Spoken(NamedTuple):
+    """What rows say, a line each in sorted order and one more that says nothing: the latest moments.
 
+    Attributes
+    ----------
+    lines : L that rows are about
+    opt_out, opt_in, pending : (L + 1, n) of each HCP, NEVER where there is none
+    expires : (L + 1, n) when the latest opt-in ends
+    """
+
+    lines: tuple[Line, ...]
     opt_out: Ints
     opt_in: Ints
     pending: Ints
@@ -166,45 +172,54 @@ def _lines_of(actions: tuple[Action, ...], *tags: NDArray[Any]) -> tuple[tuple[L
 
 
 @kept
-def _shared(
-    lines: tuple[Line, ...], line_of: Ints, with_rows: frozenset[Line]
-) -> tuple[tuple[tuple[Line, ...], ...], Ints]:
-    """The distinct sets of lines with rows that cover an action, and which one covers each action.
+def _shared(lines: tuple[Line, ...], with_rows: frozenset[Line]) -> tuple[Ints, Ints, Ints]:
+    """Which lines with rows cover others, as places in their sorted order; one past them is none.
 
-    Most products have no line of their own and share one answer.
+    Returns
+    -------
+    covering : (d, m) the distinct sets that cover any of ``lines``; most products have no line of their own
+    broader : (L, m') of each line with rows, those at least as broad
+    answer_of : (len(lines),) which of the d covers each
     """
-    covering = [_covering(line, with_rows) for line in lines]
-    distinct = numbered(covering)
-    return tuple(distinct), codes(covering, distinct)[line_of]
+    of_lines = [_covering(line, with_rows) for line in lines]
+    distinct, spoken = numbered(of_lines), sorted(with_rows)
+    broader = [_covering(line, with_rows) for line in spoken]
+    return _padded(list(distinct), spoken), _padded(broader, spoken), codes(of_lines, distinct)
 
 
-def _states(candidates: Candidates, consent: Columns | None) -> dict[Line, _State]:
+def _padded(sets: Sequence[tuple[Line, ...]], spoken: Sequence[Line]) -> Ints:
+    place = {line: i for i, line in enumerate(spoken)}
+    found: Ints = np.full((len(sets), max(map(len, sets), default=0)), len(spoken), dtype=np.int64)
+    for i, some in enumerate(sets):
+        found[i, : len(some)] = [place[line] for line in some]
+    return found
+
+
+def _spoken(candidates: Candidates, consent: Columns | None) -> _Spoken:
     """What each line's own rows say, of the rows that count at the moment."""
+    n = len(candidates.hcps)
     if consent is None:
-        return {}
+        never, forever = np.full((1, n), NEVER, dtype=np.int64), np.full((1, n), FOREVER, dtype=np.int64)
+        return _Spoken((), never, never, never, forever)
     hcp = codes(consent["hcp_id"], position_of(candidates.hcps))
     captured, is_out = consent["captured_at"], consent["opt_type"] == "opt_out"
     # an opt-out is obeyed from its very second on; anything else must be known strictly before
-    counts = np.flatnonzero(
-        (hcp >= 0) & np.where(is_out, captured <= candidates.at, captured < candidates.at)
-    )
-    index: dict[Line, int] = {}
-    line = np.array(
-        [index.setdefault(key, len(index)) for key in _row_lines(consent, counts)], dtype=np.int64
-    )
-    shape = (len(index), len(candidates.hcps))
-    cell = line * shape[1] + hcp[counts]
-    is_in = consent["opt_type"][counts] == "opt_in"
-    captured, is_out, expires = captured[counts], is_out[counts], _ends(consent)[counts]
-    opt_in = _latest(cell, captured, of=is_in, size=shape[0] * shape[1])
-    parts = (
-        _latest(cell, captured, of=is_out, size=opt_in.size),
+    rows = np.flatnonzero((hcp >= 0) & (captured < candidates.at + is_out))
+    of_rows = _row_lines(consent, rows)
+    lines = sorted(set(of_rows))
+    place = {line: i for i, line in enumerate(lines)}
+    cell = np.array([place[line] for line in of_rows], dtype=np.int64) * n + hcp[rows]
+    shape = (len(lines) + 1, n)
+    is_in = consent["opt_type"][rows] == "opt_in"
+    captured, is_out, expires = captured[rows], is_out[rows], _ends(consent)[rows]
+    opt_in = _latest(cell, captured, of=is_in, shape=shape)
+    return _Spoken(
+        tuple(lines),
+        _latest(cell, captured, of=is_out, shape=shape),
         opt_in,
-        _latest(cell, captured, of=~is_in & ~is_out, size=opt_in.size),
-        _earliest_end(cell, expires, of=is_in & (captured == opt_in[cell]), size=opt_in.size),
+        _latest(cell, captured, of=~is_in & ~is_out, shape=shape),
+        _earliest_end(cell, expires, of=is_in & (captured == opt_in.reshape(-1)[cell]), shape=shape),
     )
-    by_line = [part.reshape(shape) for part in parts]
-    return {key: _State(*(part[i] for part in by_line)) for key, i in index.items()}
 
 
 def _row_lines(consent: Columns, rows: Ints) -> list[Line]:
@@ -221,50 +236,48 @@ def _ends(consent: Columns) -> Ints:
     return np.full(len(consent["hcp_id"]), FOREVER, dtype=np.int64) if found is None else found
 
 
-def _latest(cell: Ints, moments: Ints, *, of: Bools, size: int) -> Ints:
-    latest: NDArray[np.int64] = np.full(size, NEVER, dtype=np.int64)
-    np.maximum.at(latest, cell[of], moments[of])
+def _latest(cell: Ints, moments: Ints, *, of: Bools, shape: tuple[int, int]) -> Ints:
+    latest: NDArray[np.int64] = np.full(shape, NEVER, dtype=np.int64)
+    np.maximum.at(latest.reshape(-1), cell[of], moments[of])
     return latest
 
 
-def _earliest_end(cell: Ints, ends: Ints, *, of: Bools, size: int) -> Ints:
-    earliest: NDArray[np.int64] = np.full(size, FOREVER, dtype=np.int64)
-    np.minimum.at(earliest, cell[of], ends[of])
+def _earliest_end(cell: Ints, ends: Ints, *, of: Bools, shape: tuple[int, int]) -> Ints:
+    earliest: NDArray[np.int64] = np.full(shape, FOREVER, dtype=np.int64)
+    np.minimum.at(earliest.reshape(-1), cell[of], ends[of])
     return earliest
 
 
 def _resolve(
-    covering: Sequence[tuple[Line, _State]], *, candidates: Candidates
+    spoken: _Spoken, covering: Ints, broader: Ints, *, valid_until: int
 ) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    """(n,) reason and (n,) moment of the opt-in in use, from all lines that cover a candidate."""
-    n = len(candidates.hcps)
-    out = np.zeros(n, dtype=np.bool_)
-    latest_in, latest_pending = np.full(n, NEVER, dtype=np.int64), np.full(n, NEVER, dtype=np.int64)
-    for _, state in covering:
-        np.maximum(latest_in, state.opt_in, out=latest_in)
-        np.maximum(latest_pending, state.pending, out=latest_pending)
-    expires = np.full(n, FOREVER, dtype=np.int64)
-    for broad, state in covering:
-        used = state.opt_in == latest_in
-        np.minimum(expires, np.where(used, state.expires, FOREVER), out=expires)
-        out |= (state.opt_out > NEVER) & (state.opt_out >= _lifted_at(broad, covering))
-    reason = np.full(n, MISSING, dtype=np.int8)
-    reason[latest_in > NEVER] = 0
-    reason[(latest_in > NEVER) & (expires < candidates.valid_until)] = EXPIRED
+    """(d, n) reason and (d, n) moment of the opt-in in use, from all lines of each covering set."""
+    # a broader line than one of a set is in the set too: when an opt-out is lifted does not depend on the set
+    lifted = _most(spoken.opt_in, broader)
+    stands = np.zeros(spoken.opt_out.shape, dtype=np.bool_)
+    stands[:-1] = (spoken.opt_out[:-1] > NEVER) & (spoken.opt_out[:-1] >= lifted)
+    latest_in, latest_pending = _most(spoken.opt_in, covering), _most(spoken.pending, covering)
+    expires, out = (
+        np.full(latest_in.shape, FOREVER, dtype=np.int64),
+        np.zeros(latest_in.shape, dtype=np.bool_),
+    )
+    for some in covering.T:
+        used = spoken.opt_in[some] == latest_in
+        np.minimum(expires, spoken.expires[some], out=expires, where=used)
+        out |= stands[some]
+    reason = np.where(latest_in > NEVER, np.int8(0), np.int8(MISSING))
+    reason[(latest_in > NEVER) & (expires < valid_until)] = EXPIRED
     reason[(latest_pending > NEVER) & (latest_pending >= latest_in)] = PENDING
     reason[out] = OPT_OUT
     return reason, np.where(reason == 0, latest_in, -1)
 
 
-def _lifted_at(line: Line, covering: Sequence[tuple[Line, _State]]) -> Ints:
-    """(n,) when the latest opt-in for a line at least as broad was captured."""
-    as_broad = [state.opt_in for other, state in covering if _covers(other, line)]
-    latest: Ints = np.maximum.reduce(as_broad)
+def _most(moments: Ints, sets: Ints) -> Ints:
+    """(d, n) the latest moment among each set of lines; set by set would cost a service most of a check."""
+    latest = np.full((len(sets), moments.shape[1]), NEVER, dtype=np.int64)
+    for some in sets.T:
+        np.maximum(latest, moments[some], out=latest)
     return latest
-
-
-def _covers(broad: Line, narrow: Line) -> bool:
-    return all(b in ("", n) for b, n in zip(broad, narrow, strict=True))
 
 
 def _covering(line: Line, with_rows: Container[Line]) -> tuple[Line, ...]:

@@ -11,6 +11,7 @@ from numba import njit
 from nba.contracts import Bools, Design, Feature, Floats
 from nba.errors import ArgumentError, NBAWarning, OutcomeError
 from nba.models.basis import HUGE
+from nba.tables.kept import kept
 
 
 def outcomes_of(design: Design, y: Floats) -> Floats:
@@ -96,16 +97,32 @@ def check_columns(design: Design, fitted: Sequence[Feature]) -> None:
     ArgumentError
         If a column is missing, extra or elsewhere.
     """
+    if _are_named_alike(features_of(design), tuple(fitted)):
+        return
     wanted = [f.name for f in fitted]
     found = [f.name for f in design.features]
-    if wanted == found:
-        return
     missing = sorted(set(wanted) - set(found))[:5]
     extra = sorted(set(found) - set(wanted))[:5]
     raise ArgumentError(
         f"The design's {len(found)} columns are not the {len(wanted)} the model was fitted on, in "
         f"their order (missing: {missing}, extra: {extra}). Use the features that were fitted with the model."
     )
+
+
+@kept
+def _are_named_alike(some: tuple[Feature, ...], others: tuple[Feature, ...]) -> bool:
+    return [f.name for f in some] == [f.name for f in others]
+
+
+def features_of(design: Design) -> tuple[Feature, ...]:
+    """All columns of a design; the same object for the same ones, by which they are known again."""
+    return joined(design.shared_features, design.own_features)
+
+
+@kept
+def joined(shared: tuple[Feature, ...], own: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    """Shared columns and own ones, put together once."""
+    return shared + own
 
 
 def _named(features: Sequence[Feature], found: Bools) -> list[str]:

@@ -16,7 +16,14 @@ from nba.contracts import DAY, Action, Contributions, Design, Feature, Floats, I
 from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, SelectionError
 from nba.models.base import HierarchicalLogistic
 from nba.models.basis import WIDEST, Basis
-from nba.models.border import check_columns, check_outcomes, check_values, outcomes_of
+from nba.models.border import (
+    check_columns,
+    check_outcomes,
+    check_values,
+    features_of,
+    joined,
+    outcomes_of,
+)
 from nba.models.calibration import AffineCalibration
 from nba.models.correction import Correction, Named, Past, enough, named_groups
 from nba.models.drift import Drift
@@ -306,7 +313,7 @@ class PairPropensity(Params):
         has none. ``base`` is the calibrated margin where every curve stands at its mean in training, plus
         the forest's weighted mean over its training rows.
         """
-        margin = self.margin(design)
+        margin, spread = self.score(design)
         pairs = self._prepared(design)
         z = np.hstack(
             [self.shared_basis_.expand(design.shared)[design.row], self.own_basis_.expand(design.own)]
@@ -321,7 +328,7 @@ class PairPropensity(Params):
             values[:, source[first]] += np.add.reduceat(coef[:, 1:] * z, first, axis=1)
         values *= line[:, 1:2]
         base = line[:, 0] + line[:, 1] * (coef[:, 0] + mean)
-        return Contributions(base, values, margin, design.features)
+        return Contributions(base, values, margin, features_of(design), spread)
 
     def learn(
         self, design: Design, y: Floats, *, at: Ints | None = None, selection_prob: Floats | None = None
@@ -803,7 +810,7 @@ class PairPropensity(Params):
 
     def _check(self, design: Design) -> None:
         self._check_fitted()
-        check_columns(design, (*self.shared_features_, *self.own_features_))
+        check_columns(design, joined(self.shared_features_, self.own_features_))
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "base_"):

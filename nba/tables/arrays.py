@@ -42,6 +42,7 @@ class Arrays(Mapping[str, NDArray[Any]]):
         self._makers = dict(makers) | {name: partial(self._spelt, name) for name in self._texts}
         self._made: dict[str, NDArray[Any]] = {}
         self._coded: dict[str, tuple[list[Any], NDArray[np.int64]]] = {}
+        self._sorted: dict[str, tuple[dict[Any, int], NDArray[np.int64], NDArray[np.int64]]] = {}
         self.length = length
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -63,6 +64,17 @@ class Arrays(Mapping[str, NDArray[Any]]):
             found: NDArray[Any] = self[name][rows]
             return found
         return _spell(*_numbered(self._texts[name]().take(pa.array(rows))))
+
+    def rows_of(self, name: str, key: str) -> NDArray[np.int64]:
+        """See :func:`rows_of`; a column is sorted by its keys the first time one of them is sought."""
+        if name not in self._sorted:
+            keys, codes = self.coded(name)
+            order = np.argsort(codes, kind="stable")
+            ends = np.searchsorted(codes[order], np.arange(-1, len(keys)), side="right")
+            self._sorted[name] = {known: i for i, known in enumerate(keys)}, order, ends
+        places, order, ends = self._sorted[name]
+        place = places.get(key)
+        return order[:0] if place is None else order[ends[place] : ends[place + 1]]
 
     def _spelt(self, name: str) -> NDArray[Any]:
         return _spell(*self.coded(name))
@@ -92,6 +104,17 @@ def coded(columns: Columns, name: str) -> tuple[list[Any], NDArray[np.int64]]:
 def some(columns: Columns, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
     """``columns[name][rows]``, without making the rest of a column that nobody has asked for."""
     return columns.some(name, rows) if isinstance(columns, Arrays) else columns[name][rows]
+
+
+def rows_of(columns: Columns, name: str, key: str) -> NDArray[np.int64]:
+    """Rows in which a column says ``key``, ascending: one HCP's are found without a look at everybody's.
+
+    Examples
+    --------
+    >>> rows_of({"hcp_id": np.array(["h2", "h1", "h2"], dtype=object)}, "hcp_id", "h2").tolist()
+    [0, 2]
+    """
+    return columns.rows_of(name, key) if isinstance(columns, Arrays) else np.flatnonzero(columns[name] == key)
 
 
 def factorize(values: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:

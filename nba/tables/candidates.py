@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
-import pandas as pd
 
 from nba.contracts import DAY, DO_NOTHING, Action, Bools, Candidates, Columns, Ints, Strings, Tables
 from nba.errors import ArgumentError, UnknownActionError, UnknownHCPError
+from nba.tables.arrays import factorize
 from nba.tables.kept import kept
 from nba.tables.moments import as_moment
 
@@ -49,6 +49,7 @@ def candidates(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> from nba.tables import Engagement
     >>> log = pd.DataFrame({
     ...     "interaction_id": ["i1"], "hcp_id": ["h1"], "ts": pd.to_datetime(["2026-01-05T09:00Z"]),
@@ -127,8 +128,7 @@ def _actions(
 
 def _allowed(country: Strings, language: Strings, content: Columns, content_rows: Ints) -> Bools:
     """(n, K) with the column of DO_NOTHING first; countries and languages are compared once each."""
-    country_code, countries = pd.factorize(country)
-    language_code, languages = pd.factorize(language)
+    (countries, country_code), (languages, language_code) = factorize(country), factorize(language)
     n_languages = max(len(languages), 1)
     of_content = content["country"], content["language"]
     fits = np.array(

@@ -179,11 +179,11 @@ class Engagement:
         ArgumentError
             If there is no such table.
         """
-        frame = self.tables.get(table)
-        if frame is None:
-            there = [name for name, frame in self.tables.items() if frame is not None]
-            raise ArgumentError(f"There is no table {table!r}. There are: {', '.join(there)}.")
         if table not in self._columns:
+            frame = self.tables.get(table)
+            if frame is None:
+                there = [name for name, frame in self.tables.items() if frame is not None]
+                raise ArgumentError(f"There is no table {table!r}. There are: {', '.join(there)}.")
             self._columns[table] = columns_of(frame, TABLES[table])
         return self._columns[table]
 

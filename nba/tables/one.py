@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nba.contracts import FOREVER, NEVER, Columns, Tables
 from nba.errors import ArgumentError, TableError, UnknownHCPError
+from nba.tables.arrays import rows_of
 from nba.tables.columns import TABLES
 from nba.tables.records import rows_from_records
 
@@ -126,6 +127,11 @@ def consent_of(tables: Tables) -> Columns | None:
 
 def table_of(tables: Tables, name: str) -> Columns | None:
     """A table by its name, or None where there is none."""
+    if isinstance(tables, OneHCP):
+        return tables.tables.get(name)
+    listed = getattr(tables, "tables", {})  # an exception for each table that is not there adds up
+    if isinstance(listed, Mapping) and listed.get(name, name) is None:
+        return None
     try:
         return tables.columns(name)
     except ArgumentError:
@@ -133,7 +139,7 @@ def table_of(tables: Tables, name: str) -> Columns | None:
 
 
 def _mine(table: Columns, hcp_id: str) -> Columns:
-    rows = np.flatnonzero(table["hcp_id"] == hcp_id)
+    rows = rows_of(table, "hcp_id", hcp_id)
     return {name: table[name][rows] for name in table}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
@@ -95,11 +95,11 @@ def _once(records: Sequence[Record], schema: Table) -> Sequence[Record]:
     return list(by_key.values())
 
 
-def _values(records: Sequence[Record], name: str) -> list[Any]:
+def _values(records: Sequence[Record], name: str, missing: Any = None) -> list[Any]:
     try:
         return list(map(itemgetter(name), records))
     except KeyError:
-        return [record.get(name) for record in records]
+        return [record.get(name, missing) for record in records]
 
 
 def _says_the_same(record: Record, other: Record, schema: Table) -> bool:
@@ -136,7 +136,9 @@ def _read(records: Sequence[Record], schema: Table) -> dict[str, NDArray[Any]]:
             def fault(found: str, todo: str, name: str = name) -> None:
                 faults.append(f"{schema.name}.{name}: {found}. {todo}")
 
-            columns[name] = _READERS[column.kind](_values(records, name), column, fault)
+            columns[name] = _READERS[column.kind](
+                _values(records, name, _BLANK.get(column.kind)), column, fault
+            )
     if faults:
         raise TableError(f"The records do not fit: {' '.join(faults)}", faults=tuple(faults))
     return columns
@@ -154,12 +156,13 @@ def _is_missing(value: Any) -> bool:
 
 
 def _texts(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
-    if set(map(type, values)) != {str}:
+    distinct = _distinct(values)
+    if distinct is None or set(map(type, distinct)) != {str}:  # no other value equals a text
         values = ["" if _is_missing(value) else value for value in values]
-    if not all(issubclass(kind, str) for kind in set(map(type, values))):
-        fault("not all values are text", "Write them as str.")
-        return np.empty(0, dtype=object)
-    distinct = set(values)
+        if not all(issubclass(kind, str) for kind in set(map(type, values))):
+            fault("not all values are text", "Write them as str.")
+            return np.empty(0, dtype=object)
+        distinct = set(values)
     if not _is_unicode(distinct):
         fault("a text is not valid Unicode", "Decode it again with the right encoding.")
     if any(map(str.isspace, distinct)):
@@ -169,7 +172,15 @@ def _texts(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
         fault(f"{values.count('')} values are missing (first at row {values.index('')})", "Fill them.")
     if column.values and not distinct <= {*column.values, ""}:
         fault("a value is outside the vocabulary", f"Expected one of {', '.join(column.values)}.")
-    return _objects(values)
+    return np.array(values, dtype=object)
+
+
+def _distinct(values: list[Any]) -> set[Any] | None:
+    """The distinct values; None where one of them is no text, number or moment, but a list."""
+    try:
+        return set(values)
+    except TypeError:
+        return None
 
 
 def _is_unicode(texts: set[str]) -> bool:
@@ -178,10 +189,6 @@ def _is_unicode(texts: set[str]) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _objects(values: Iterable[Any]) -> NDArray[Any]:
-    return np.array(list(values), dtype=object)
 
 
 def _moments(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
@@ -220,13 +227,14 @@ def _as_seconds(value: Any) -> int | None:
 
 
 def _numbers(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
-    filled = [np.nan if _is_missing(value) else value for value in values]
-    if not all(
-        isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in filled
-    ):
-        fault("not all values are numbers", "Write them as int or float.")
-        return np.empty(0)
-    numbers = np.array(filled, dtype=np.float64)
+    if not set(map(type, values)) <= {float, int}:
+        values = [np.nan if _is_missing(value) else value for value in values]
+        if not all(
+            isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in values
+        ):
+            fault("not all values are numbers", "Write them as int or float.")
+            return np.empty(0)
+    numbers = np.array(values, dtype=np.float64)
     low, high = column.low, column.high
     if np.isinf(numbers).any() or (low is not None and (numbers < low).any()):
         fault("a value is infinite or too small", "Leave unknown values out.")
@@ -236,12 +244,16 @@ def _numbers(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
 
 
 def _flags(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
-    filled = [False if _is_missing(value) else value for value in values]
-    if not all(isinstance(value, (bool, int, np.bool_)) and value in (0, 1) for value in filled):
-        fault("not all values are true or false", "Write True or False.")
-        return np.empty(0, dtype=np.bool_)
-    return np.array(filled, dtype=np.bool_)
+    if set(map(type, values)) != {bool}:
+        values = [False if _is_missing(value) else value for value in values]
+        if not all(isinstance(value, (bool, int, np.bool_)) and value in (0, 1) for value in values):
+            fault("not all values are true or false", "Write True or False.")
+            return np.empty(0, dtype=np.bool_)
+    return np.array(values, dtype=np.bool_)
 
+
+_BLANK: Mapping[Kind, Any] = {"id": "", "text": "", "number": np.nan, "flag": False}
+"""What a record that lacks a column says of it; as a missing cell, without a look at each."""
 
 _READERS: dict[Kind, Callable[[list[Any], Column, Fault], NDArray[Any]]] = {
     "id": _texts,
@@ -254,13 +266,13 @@ _READERS: dict[Kind, Callable[[list[Any], Column, Fault], NDArray[Any]]] = {
 
 def _finished_log(columns: dict[str, NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
     """Sort a log as ``Engagement`` does and derive the same flags."""
-    ts, ids, hcps = columns["ts"], columns["interaction_id"].tolist(), columns["hcp_id"].tolist()
+    ts, hcps = columns["ts"], columns["hcp_id"].tolist()
     columns["recorded_at"] = np.maximum(columns.get("recorded_at", ts), ts)
-    moments = ts.tolist()
-    keys = list(zip(hcps, moments, ids, strict=True))
-    order = sorted(range(rows), key=keys.__getitem__)
-    if order != list(range(rows)):
-        columns = {name: values[order] for name, values in columns.items()}
+    if len(set(hcps)) > 1 or not (ts[1:] > ts[:-1]).all():  # one HCP's later and later rows are sorted
+        keys = list(zip(hcps, ts.tolist(), columns["interaction_id"].tolist(), strict=True))
+        order = sorted(range(rows), key=keys.__getitem__)
+        if order != list(range(rows)):
+            columns = {name: values[order] for name, values in columns.items()}
     return {**columns, **_derived(columns, rows)}
 
 
