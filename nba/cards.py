@@ -10,13 +10,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from nba import explain
-from nba.contracts import DO_NOTHING, Action, Columns, Facet, Receipt
+from nba.contracts import DO_NOTHING, Action, Columns, Facet, Receipt, Strings
 from nba.decision import Known
 from nba.errors import ArgumentError
 from nba.history.facts import latest_engagements, topic_interests
 from nba.history.pressing import FRICTION_DAYS, TopicMoves, friction, pressing_topics
 from nba.history.rhythm import best_slot
-from nba.receipts import PROFILING, Receipts
+from nba.receipts import PROFILING, Receipts, topics_of
+from nba.tables.kept import kept
 from nba.why import Why
 
 Audience: TypeAlias = Literal["rep", "hq"]
@@ -155,11 +156,11 @@ class Cards:
 
     @cached_property
     def _content_rows(self) -> dict[str, int]:
-        return {content_id: i for i, content_id in enumerate(self._content["content_id"])}
+        return _rows_of(self._content["content_id"])
 
     @cached_property
     def _topics(self) -> dict[str, str]:
-        return dict(zip(self._content["content_id"], self._content["topic"], strict=True))
+        return topics_of(self._content)
 
     @cached_property
     def _hcp_rows(self) -> dict[str, int]:
@@ -201,13 +202,19 @@ class Cards:
 
     def _said(self, mine: Columns, i: int, book: explain.Book) -> tuple[int, str]:
         """When an engagement was, and what: "approved email: clicked ..."."""
-        title = self.content(mine["content_id"][i]).get("title", "")
+        place = self._content_rows.get(mine["content_id"][i])
+        title = "" if place is None else self._content["title"][place]
         words = {
             "channel": explain.channel_name(mine["channel"][i], book=book),
             "outcome": book.phrase("outcome", mine["outcome"][i]) or mine["outcome"][i],
         }
         form = "about" if title else "engagement"
         return int(mine["ts"][i]), book.phrase("outcome", form, title=title, **words)
+
+
+@kept
+def _rows_of(ids: Strings) -> dict[str, int]:
+    return {name: i for i, name in enumerate(ids)}
 
 
 def _row_of(table: Columns, place: int | None) -> dict[str, Any]:

@@ -157,17 +157,21 @@ def touches_of(candidates: Candidates, touched: Columns, pending: Columns | None
         found = np.fromiter((place.get(h, -1) for h in pending["hcp_id"]), np.int64, len(pending["ts"]))
         rows = np.flatnonzero(found >= 0)
         sources.append((pending, found[rows], rows, True))
-    columns: dict[str, list[NDArray[Any]]] = {
-        k: [] for k in ("row", "ts", "channel", "content_id", "product_id", "pending")
+    parts = [_counted(*source) for source in sources]
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _counted(source: Columns, who: Ints, rows: Ints, is_pending: bool) -> Columns:
+    """Some touches of a table, whose they are and whether they are on their way."""
+    product = source.get("product_id")  # decisions on their way are about their content's product
+    return {
+        "row": who,
+        **{name: source[name][rows] for name in ("ts", "channel", "content_id")},
+        "product_id": np.full(len(rows), "", object) if product is None else product[rows],
+        "pending": np.full(len(rows), is_pending),
     }
-    for source, who, rows, is_pending in sources:
-        columns["row"].append(who)
-        for name in ("ts", "channel", "content_id"):
-            columns[name].append(source[name][rows])
-        product = source.get("product_id")  # decisions on their way are about their content's product
-        columns["product_id"].append(np.full(len(rows), "", object) if product is None else product[rows])
-        columns["pending"].append(np.full(len(rows), is_pending))
-    return {name: np.concatenate(parts) for name, parts in columns.items()}
 
 
 def _stretches(hcp: Strings, wanted: Strings) -> tuple[Ints, Ints]:
@@ -259,7 +263,9 @@ class Decider:
             priority=priorities[chosen],
             n=scores.n[chosen[1]],
             prior_only=scores.prior_only[chosen[1]],
-            terms={term.name: np.broadcast_to(term.factor, shape)[chosen] for term in terms},
+            terms={
+                term.name: policies.chosen_of(term.factor, shape=shape, action=chosen[1]) for term in terms
+            },
             rest=priorities[:, 0].copy(),
             settled=settled,
             explained=self._explained(candidates, settled.choice, seen),

@@ -284,9 +284,10 @@ class Receipts(Sequence[Receipt]):
             for part in self.parts
         ]  # fmt: skip
         candidates = first.candidates
+        together = columns[0] if len(columns) == 1 else map(np.concatenate, zip(*columns, strict=True))
         return [
-            *(np.concatenate(pieces) for pieces in zip(*columns, strict=True)),
-            artifact.plain_digest(candidates.actions), candidates.at, candidates.valid_until,
+            *together,
+            _said(candidates.actions), candidates.at, candidates.valid_until,
             *vars(first.stamp).values(),
         ]  # fmt: skip
 
@@ -357,8 +358,7 @@ class Names:
     @classmethod
     def of(cls, tables: Tables, *, book: explain.Book) -> Names:
         """The names that the tables and the book give."""
-        content = tables.columns("content")
-        return cls(dict(zip(content["content_id"], content["topic"], strict=True)), book)
+        return cls(topics_of(tables.columns("content")), book)
 
     def names(self, action: Action) -> dict[str, str]:
         """What words of labels stand for where the action is meant: "this channel", "this topic"."""
@@ -395,6 +395,22 @@ class _Lefts:
         return self._met[key]
 
 
+@kept
+def _said(actions: tuple[Action, ...]) -> str:
+    """What tells actions from others."""
+    return artifact.plain_digest(actions)
+
+
+def topics_of(content: Columns) -> dict[str, str]:
+    """Each content's topic."""
+    return _topics_of(content["content_id"], content["topic"])
+
+
+@kept
+def _topics_of(ids: Strings, topics: Strings) -> dict[str, str]:
+    return dict(zip(ids, topics, strict=True))
+
+
 def _documents(content: Columns) -> dict[str, tuple[str, str]]:
     """Each content's document number and version."""
     return _documents_of(content["content_id"], content["document_number"], content["version"])
@@ -408,4 +424,4 @@ def _documents_of(ids: Strings, numbers: Strings, versions: Strings) -> dict[str
     return documents
 
 
-__all__ = ["PROFILING", "Drawn", "Explained", "Names", "Receipts", "Stamp", "decision_id"]
+__all__ = ["PROFILING", "Drawn", "Explained", "Names", "Receipts", "Stamp", "decision_id", "topics_of"]

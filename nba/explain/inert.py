@@ -36,7 +36,7 @@ def inert(text: object, *, longest: int = 160) -> str:
     if text is None:
         return ""
     visible = str(text)
-    if not (visible.isascii() and visible.isprintable()):  # nearly every text is, and has nothing to lose
+    if not visible.isprintable():  # nearly every text is: no control character, and no space but " "
         visible = "".join(_seen(char) for char in _TERMINAL.sub("", visible))
     return shorten(" ".join(visible.split()), longest=longest)
 

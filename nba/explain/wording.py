@@ -338,6 +338,8 @@ def fill(pattern: str, values: Mapping[str, object]) -> str:
     >>> fill("{count} of {of}", {"count": "{of}", "of": 10})
     '{of} of 10'
     """
+    if "{" not in pattern:
+        return pattern
     pieces = list(_pieces(pattern))
     pieces[1::2] = [str(values.get(name, "")) for name in pieces[1::2]]
     return "".join(pieces)

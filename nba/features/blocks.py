@@ -85,11 +85,10 @@ class Beside:
             whole: Floats = self.blocks[0].base  # type: ignore[assignment]
             return whole
         out: Floats = np.empty((self.n, sum(block.shape[1] for block in self.blocks)), dtype=self.dtype)
-        for start in range(0, self.n, _PIECE):
-            rows, lo = slice(start, start + _PIECE), 0
-            for block in self.blocks:
-                out[rows, lo : lo + block.shape[1]] = block[rows]
-                lo += block.shape[1]
+        for start in range(0, self.n if self.blocks else 0, _PIECE):
+            rows = slice(start, start + _PIECE)
+            blocks = [block[rows] for block in self.blocks] if self.n > _PIECE else self.blocks
+            np.concatenate(blocks, axis=1, out=out[rows], casting="unsafe")
         return out
 
     def _is_whole(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -425,6 +425,7 @@ class EngagementFeatures:
         described = list(zip(self.measures, self.columns_, strict=True))
         self.shared_features_ = tuple(f for m, columns in described if not is_own(m) for f in columns)
         self.own_features_ = tuple(f for m, columns in described if is_own(m) for f in columns)
+        self._cuts = tuple(self._where_parts_stand())
         self.notes_ = tuple(
             f"{m.name('...')}: no value to give it a column." if isinstance(m, HistoryMeasure)
             else f"{m.name('...')}: no {' or '.join(tables_of(m))} table, or nothing in it, to give it "
@@ -434,6 +435,18 @@ class EngagementFeatures:
             for m, columns in described
             if not columns and not isinstance(m, Fit)
         )  # fmt: skip
+
+    def _where_parts_stand(self) -> Iterator[tuple[slice, ...]]:
+        """Of every measure its parts' columns among the kernel's shared or own ones; none of no history."""
+        ends = {False: 0, True: 0}
+        for measure in self.measures:
+            cuts: list[slice] = []
+            if isinstance(measure, HistoryMeasure):
+                for part in measure.parts:
+                    start = ends[measure.own]
+                    ends[measure.own] += 1 if measure.own or part.alone else len(self._keys_of(measure))
+                    cuts.append(slice(start, ends[measure.own]))
+            yield tuple(cuts)
 
     def _describe(self, i: int, measure: Declared) -> tuple[Feature, ...]:
         if isinstance(measure, TableMeasure):
@@ -612,9 +625,8 @@ class EngagementFeatures:
         ``read`` has those of measures of other tables where they were read before.
         """
         raw: list[list[Floats]] = []
-        n_shared = n_own = 0
         hidden = None if rows is None else rows.hidden
-        for i, measure in enumerate(self.measures):
+        for i, (measure, cuts) in enumerate(zip(self.measures, self._cuts, strict=True)):
             if isinstance(measure, TableMeasure):
                 raw.append(
                     self._read_table(i, measure, rows, asked, profiles.place, row=row, pair=pair)
@@ -625,15 +637,9 @@ class EngagementFeatures:
                 raw.append([profiles.flags(measure, self.levels_[measure.column])])
             elif isinstance(measure, Fit):
                 raw.append([profiles.fits(measure, asked, row=row, pair=pair)])
-            elif measure.own:
-                raw.append([own[:, n_own + j : n_own + j + 1] for j in range(len(measure.parts))])
-                n_own += len(measure.parts)
             else:
-                raw.append([])
-                for part in measure.parts:
-                    width = 1 if part.alone else len(self._keys_of(measure))
-                    raw[-1].append(shared[:, n_shared : n_shared + width])
-                    n_shared += width
+                found = own if measure.own else shared
+                raw.append([found[:, cut] for cut in cuts])
                 if isinstance(measure, Standing):
                     groups = [prior.group for prior in self.priors_[i] if isinstance(prior, Reference)]
                     raw[-1].append(profiles.placed(measure.among, groups))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,13 +44,14 @@ class Seen:
         """
         rows, pairs = self.design.row[requests], self.design.pair[requests]
         of_rows, of_requests = self._cuts(rows, requests)
+        keyed = {by: of[pairs] >= 0 for by, (_, of) in self.asked.own.items()}
         spots: dict[str, Spot] = {}
         for measure, features, parts in zip(self.measures, self.columns, self.raw, strict=True):
             if isinstance(measure, HistoryMeasure) and not measure.is_counted:
                 continue
             place = of_requests if is_own(measure) else of_rows
             mine = [part[place] for part in parts]
-            has_key = self._has_key(measure, rows, pairs)
+            has_key = self._has_key(measure, rows, keyed)
             for column, feature in enumerate(features):
                 spots[feature.name] = Spot(measure, mine, column, has_key)
         return [RowEvidence(spots, row=i) for i in range(len(requests))]
@@ -72,11 +74,14 @@ class Seen:
             pair=design.pair[requests],
         )
 
-    def _has_key(self, measure: Declared, rows: Ints, pairs: Ints) -> Bools | None:
-        """(n,) whether the measure looks at anything of each row's action and HCP; None where always."""
+    def _has_key(self, measure: Declared, rows: Ints, keyed: Mapping[str, Bools]) -> Bools | None:
+        """(n,) whether the measure looks at anything of each row's action and HCP; None where always.
+
+        ``keyed`` says by kind of key which rows' actions have one.
+        """
         has_key = None
         if isinstance(measure, (HistoryMeasure, TableMeasure)) and measure.own:
-            has_key = self.asked.own[str(measure.by)][1][pairs] >= 0
+            has_key = keyed[str(measure.by)]
         if self.hidden is not None and is_profiling(measure):
             has_key = ~self.hidden[rows] if has_key is None else has_key & ~self.hidden[rows]
         return has_key

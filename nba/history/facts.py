@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.contracts import DAY, Columns, Facet
+from nba.contracts import DAY, Columns, Facet, Ints
 
 
 def topic_interests(
@@ -31,10 +31,13 @@ def topic_interests(
     [('dosing', 2.0)]
     """
     totals: dict[str, tuple[float, int]] = {}
-    for i in _seen(interactions, at):
-        topic = topics.get(interactions["content_id"][i], "")
+    seen = _seen(interactions, at)
+    for content, ts in zip(
+        *(interactions[name][seen].tolist() for name in ("content_id", "ts")), strict=True
+    ):
+        topic = topics.get(content, "")
         if topic:
-            weight = 2.0 ** (-(at - int(interactions["ts"][i])) / (half_life_days * DAY))
+            weight = 2.0 ** (-(at - ts) / (half_life_days * DAY))
             total, n = totals.get(topic, (0.0, 0))
             totals[topic] = (total + weight, n + 1)
     ranked = sorted(totals.items(), key=lambda item: (-item[1][0], item[0]))
@@ -51,9 +54,10 @@ def latest_engagements(interactions: Columns, *, at: int, most: int = 3) -> list
     ([1, 0], [0])
     """
     seen = _seen(interactions, at)
-    return sorted(seen, key=lambda i: (-int(interactions["ts"][i]), i))[:most]
+    newest = seen[np.argsort(-interactions["ts"][seen], kind="stable")]
+    return [int(i) for i in newest[:most]]
 
 
-def _seen(interactions: Columns, at: int) -> list[int]:
+def _seen(interactions: Columns, at: int) -> Ints:
     known = np.maximum(interactions["ts"], interactions["recorded_at"]) < at
-    return [int(i) for i in np.flatnonzero(interactions["engaged"] & known)]
+    return np.flatnonzero(interactions["engaged"] & known)

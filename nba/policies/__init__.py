@@ -12,7 +12,14 @@ from nba.policies.settle import Settled, settle
 from nba.policies.simple import EpsilonGreedy, Greedy, Softmax, Uniform
 from nba.policies.thompson import Thompson
 from nba.policies.threshold import Threshold
-from nba.policies.value import changed_without, effective_actions, priority, terms_of, winners
+from nba.policies.value import (
+    changed_without,
+    chosen_of,
+    effective_actions,
+    priority,
+    terms_of,
+    winners,
+)
 from nba.policies.within import Budget, Forgetting, Ramp
 from nba.policies.worth import COSTS, TERMS, ContextWeight, Worth
 
@@ -44,6 +51,7 @@ __all__ = [
     "allot",
     "changed_without",
     "choose",
+    "chosen_of",
     "concentration",
     "draw",
     "effective_actions",

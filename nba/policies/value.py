@@ -76,6 +76,24 @@ def terms_of(
     return {term.name: _cell(term.factor, row, action, shape=shape) for term in terms}
 
 
+def chosen_of(factor: Floats, *, shape: tuple[int, int], action: Ints) -> Floats:
+    """A factor that broadcasts to (n, K), of one action in every row.
+
+    Examples
+    --------
+    >>> chosen_of(np.array([0.0, 3.0]), shape=(2, 2), action=np.array([1, 0])).tolist()
+    [3.0, 0.0]
+    """
+    found: Floats
+    if factor.size == 1:
+        return np.full(len(action), factor.item())
+    if factor.shape == shape[1:]:
+        found = factor[action]
+    else:
+        found = np.broadcast_to(factor, shape)[np.arange(len(action)), action]
+    return found
+
+
 def _cell(factor: Floats, row: int, action: int, *, shape: tuple[int, int]) -> float:
     """One number of a factor that broadcasts to (n, K), at a tenth of what broadcasting costs."""
     if factor.shape == shape:
@@ -186,15 +204,20 @@ def _check_terms(terms: Sequence[Term], shape: tuple[int, int], do_nothing_value
 def _check_factor(term: Term, shape: tuple[int, int]) -> None:
     if term.kind not in ("times", "minus"):
         raise ArgumentError(f"Term {term.name!r} has kind {term.kind!r}, expected 'times' or 'minus'.")
-    try:
-        factor = np.broadcast_to(term.factor, shape)
-    except ValueError as error:
+    factor = np.asarray(term.factor)
+    if not all(size in (1, full) for size, full in zip(factor.shape[::-1], shape[::-1], strict=False)) or (
+        factor.ndim > 2
+    ):
         raise ArgumentError(
             f"Term {term.name!r} has shape {np.shape(term.factor)}, expected one that broadcasts to {shape}: "
             "(HCPs, actions). Give (n, 1) for one number an HCP, (K,) for one an action."
-        ) from error
-    if bad := int((~np.isfinite(factor[:, 1:])).sum()):
+        )
+    # do_nothing's column may hold anything; a number that stands for several is looked at once
+    said = factor[..., 1:] if factor.ndim and factor.shape[-1] == shape[1] else factor
+    if not np.isfinite(said).all():
+        read = np.broadcast_to(factor, shape)[:, 1:]
+        bad = int((~np.isfinite(read)).sum())
         raise ArgumentError(
-            f"Term {term.name!r} is missing or infinite for {bad} of {factor[:, 1:].size} candidates, "
+            f"Term {term.name!r} is missing or infinite for {bad} of {read.size} candidates, "
             "expected finite numbers. Fill them, or switch the term off."
         )
