@@ -70,7 +70,7 @@ class Compiled:
         self._features = features
         self._content, self._channels = tables.columns("content"), tables.columns("channels")
         self._hcps = tables.columns("hcps")
-        self._beside = features._laid.out(features._of_tables(), tables)
+        self._beside = features._laid.out(features._of_tables, tables)
         self._peers = features._everybody(tables, tables)
         self._objections = features._objections(tables)
         self._asked = features.ask(actions, self._content)

@@ -91,6 +91,7 @@ class EngagementFeatures:
         self.dtype = dtype
         self.n_jobs = n_jobs
         self._laid = LaidOut()
+        self._of_tables = [measure for measure in self.measures if isinstance(measure, TableMeasure)]
 
     @classmethod
     def standard(cls, *, dtype: str = "float32", n_jobs: int = 1) -> EngagementFeatures:
@@ -192,13 +193,10 @@ class EngagementFeatures:
             content=engagement.columns("content"),
             channels=engagement.columns("channels"),
             hcps=engagement.columns("hcps"),
-            beside=self._laid.out(self._of_tables(), engagement),
+            beside=self._laid.out(self._of_tables, engagement),
             peers=self._peers(engagement),
             objections=self._objections(engagement),
         )
-
-    def _of_tables(self) -> list[TableMeasure]:
-        return [measure for measure in self.measures if isinstance(measure, TableMeasure)]
 
     def _peers(self, engagement: Tables) -> Events | None:
         """Everybody's events where the engagement is one HCP's and a measure reads those of others."""
@@ -209,7 +207,7 @@ class EngagementFeatures:
     def _objections(self, tables: Tables) -> Columns | None:
         """What others said of being profiled, if a measure reads their histories: who objects is not read."""
         source = tables.reference if isinstance(tables, OneHCP) else tables
-        if source is None or not any(measure.of_others for measure in self._of_tables()):
+        if source is None or not any(measure.of_others for measure in self._of_tables):
             return None
         consent = consent_of(source)
         if consent is None:
@@ -219,7 +217,7 @@ class EngagementFeatures:
 
     def _everybody(self, reference: Tables | None, tables: Tables) -> Events | None:
         """The events of a reference, laid out once, if a measure reads those of others."""
-        if not any(measure.of_others for measure in self._of_tables()):
+        if not any(measure.of_others for measure in self._of_tables):
             return None
         log = None if reference is None else table_of(reference, "interactions")
         if log is None:

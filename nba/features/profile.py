@@ -75,33 +75,43 @@ class Profiles:
 
     def flags(self, attribute: Attribute, columns: Sequence[str]) -> Floats:
         """(n_rows, n_columns): one flag a level, or the number; NaN where not known or protected."""
-        known = self.place >= 0
+        known, place = self._known, self._there
         if attribute.visibility == "restricted" and "pdrp_opt_out" in self.table:
-            known[known] = ~self.table["pdrp_opt_out"][self.place[known]]
-        values = self.table[attribute.column][self.place[known]]
+            open_ = ~self.table["pdrp_opt_out"][place]
+            known, place = known[open_], place[open_]
+        values = self.table[attribute.column][place]
         if tuple(columns) == NUMBER:
-            block = np.full((len(known), 1), np.nan)
+            block = np.full((len(self.place), 1), np.nan)
             block[known, 0] = values
             return block
-        place, lines = _lines(tuple(columns))
-        line = np.full(len(known), place[""])
-        line[known] = [place.get(value, len(columns)) for value in values]
+        where, lines = _lines(tuple(columns))
+        line = np.full(len(self.place), where[""])
+        line[known] = [where.get(value, len(columns)) for value in values.tolist()]
         flags: Floats = lines[line]
         return flags
+
+    @cached_property
+    def _known(self) -> Ints:
+        """Rows of the design whose HCP the table holds."""
+        return np.flatnonzero(self.place >= 0)
+
+    @cached_property
+    def _there(self) -> Ints:
+        """Where the table holds them."""
+        found: Ints = self.place[self._known]
+        return found
 
     def placed(self, column: str, groups: Sequence[str]) -> Floats:
         """(n_rows, 1): which of some groups each HCP is in; the first where in none of them."""
         place = {name: float(i) for i, name in enumerate(groups)}
         block = np.zeros((len(self.place), 1))
-        known = self.place >= 0
-        block[known, 0] = [place.get(value, 0.0) for value in self.table[column][self.place[known]]]
+        block[self._known, 0] = [place.get(value, 0.0) for value in self.table[column][self._there]]
         return block
 
     def fits(self, fit: Fit, asked: Asked, *, row: Ints, pair: Ints) -> Floats:
         """(n_requests, 1): 1 where the HCP is in the content's audience, 0 where not, else NaN."""
         names = np.full(len(self.place), "", dtype=object)
-        known = self.place >= 0
-        names[known] = self.table[fit.column][self.place[known]]
+        names[self._known] = self.table[fit.column][self._there]
         met, who = factorize(names)
         return asked.fits(fit.audience, met)[who[row], pair][:, None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from nba.features.blocks import is_own
 from nba.features.declare import Declared, HistoryMeasure
 from nba.features.evidence import RowEvidence, Spot
 from nba.features.profile import is_profiling
+from nba.tables.kept import kept
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,13 @@ class Seen:
         rows, pairs = self.design.row[requests], self.design.pair[requests]
         of_rows, of_requests = self._cuts(rows, requests)
         keyed = {by: of[pairs] >= 0 for by, (_, of) in self.asked.own.items()}
-        spots: dict[str, Spot] = {}
-        for measure, features, parts in zip(self.measures, self.columns, self.raw, strict=True):
-            if isinstance(measure, HistoryMeasure) and not measure.is_counted:
-                continue
+        parts: list[list[Floats]] = []
+        has_key: list[Bools | None] = []
+        for measure, found in zip(self.measures, self.raw, strict=True):
             place = of_requests if is_own(measure) else of_rows
-            mine = [part[place] for part in parts]
-            has_key = self._has_key(measure, rows, keyed)
-            for column, feature in enumerate(features):
-                spots[feature.name] = Spot(measure, mine, column, has_key)
+            parts.append([part[place] for part in found])
+            has_key.append(self._has_key(measure, rows, keyed))
+        spots = _Spots(self.measures, parts, has_key, _counted(self.measures, self.columns))
         return [RowEvidence(spots, row=i) for i in range(len(requests))]
 
     def _cuts(self, rows: Ints, requests: Ints) -> tuple[Ints | slice, Ints | slice]:
@@ -85,3 +84,36 @@ class Seen:
         if self.hidden is not None and is_profiling(measure):
             has_key = ~self.hidden[rows] if has_key is None else has_key & ~self.hidden[rows]
         return has_key
+
+
+@dataclass(frozen=True, eq=False)
+class _Spots(Mapping[str, Spot]):
+    """Spots by feature name, made when they are asked for: a card asks for few."""
+
+    measures: tuple[Declared, ...]
+    parts: list[list[Floats]]
+    has_key: list[Bools | None]
+    places: Mapping[str, tuple[int, int]]
+
+    def __getitem__(self, name: str) -> Spot:
+        i, column = self.places[name]
+        return Spot(self.measures[i], self.parts[i], column, self.has_key[i])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+@kept
+def _counted(
+    measures: tuple[Declared, ...], columns: tuple[tuple[Feature, ...], ...]
+) -> dict[str, tuple[int, int]]:
+    """Each feature of which something can be counted: which measure's it is, and which of its columns."""
+    return {
+        feature.name: (i, column)
+        for i, (measure, features) in enumerate(zip(measures, columns, strict=True))
+        if not isinstance(measure, HistoryMeasure) or measure.is_counted
+        for column, feature in enumerate(features)
+    }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nba.contracts import Feature, Floats, Ints, State
 from nba.models.selection import part_of
+from nba.tables.kept import kept
 
 LINEAR, LOG, POSITIVE, MISSING, FADE, HINGE = range(6)
 """x; log(1 + |x| / scale) with the sign of x; x > 0; x is missing; exp(-x / scale); what x is above scale."""
@@ -183,6 +184,14 @@ def _knots(x: Floats, order: Ints | None, weight: Floats | None) -> list[float]:
     counts = part_of(weight, rows)
     found = np.unique(np.quantile(known, KNOTS, method="inverted_cdf", weights=counts))
     return [float(knot) for knot in found if known.min() < knot < known.max()]
+
+
+@kept
+def features_read(shared: Ints, own: Ints, n_shared: int) -> tuple[Ints, Ints]:
+    """Where each feature's curves begin in shared and own bases side by side, and which feature it is."""
+    source = np.concatenate([shared, own + n_shared])
+    first = np.flatnonzero(np.diff(source, prepend=-1))
+    return first, source[first]
 
 
 @njit(cache=True, nogil=True, inline="always")

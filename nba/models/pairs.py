@@ -15,7 +15,7 @@ from nba.artifact import under
 from nba.contracts import DAY, Action, Contributions, Design, Feature, Floats, Ints, State
 from nba.errors import ArgumentError, BundleError, NBAWarning, NotFittedError, SelectionError
 from nba.models.base import HierarchicalLogistic
-from nba.models.basis import WIDEST, Basis
+from nba.models.basis import WIDEST, Basis, features_read
 from nba.models.border import (
     check_columns,
     check_outcomes,
@@ -319,13 +319,12 @@ class PairPropensity(Params):
             [self.shared_basis_.expand(design.shared)[design.row], self.own_basis_.expand(design.own)]
         )
         coef, line = pairs.coef[design.pair], pairs.line[design.pair]
-        source = np.concatenate(
-            [self.shared_basis_.source, self.own_basis_.source + self.shared_basis_.n_features]
-        )
         values, mean = self.correction_.contributions(design, pairs.asked)
+        first, source = features_read(
+            self.shared_basis_.source, self.own_basis_.source, self.shared_basis_.n_features
+        )
         if len(source):
-            first = np.flatnonzero(np.diff(source, prepend=-1))  # a feature's curves stand side by side
-            values[:, source[first]] += np.add.reduceat(coef[:, 1:] * z, first, axis=1)
+            values[:, source] += np.add.reduceat(coef[:, 1:] * z, first, axis=1)
         values *= line[:, 1:2]
         base = line[:, 0] + line[:, 1] * (coef[:, 0] + mean)
         return Contributions(base, values, margin, features_of(design), spread)

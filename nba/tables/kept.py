@@ -16,6 +16,9 @@ _T = TypeVar("_T")
 _MOST = 64  # answers a function; a service asks about one set of actions over and over
 
 
+_BY_IDENTITY = (np.ndarray, tuple)
+
+
 class _Kept(NamedTuple):
     about: tuple[Any, ...]
     """Held, so that no other object can come to stand at the same address."""
@@ -47,7 +50,7 @@ def kept(make: Callable[_P, _T]) -> Callable[_P, _T]:
 
     @wraps(make)
     def answer(*about: _P.args, **options: _P.kwargs) -> _T:
-        key = tuple([id(part) if isinstance(part, np.ndarray | tuple) else part for part in about])
+        key = tuple([id(part) if isinstance(part, _BY_IDENTITY) else part for part in about])
         known = found.get(key)
         if known is not None and known.said == _said(about):
             return known.answer  # type: ignore[no-any-return]

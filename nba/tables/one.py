@@ -129,8 +129,7 @@ def table_of(tables: Tables, name: str) -> Columns | None:
     """A table by its name, or None where there is none."""
     if isinstance(tables, OneHCP):
         return tables.tables.get(name)
-    listed = getattr(tables, "tables", {})  # an exception for each table that is not there adds up
-    if isinstance(listed, Mapping) and listed.get(name, name) is None:
+    if getattr(tables, name, tables) is None:  # an Engagement's: an exception for each missing one adds up
         return None
     try:
         return tables.columns(name)
