@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from operator import itemgetter
+from operator import attrgetter, itemgetter, methodcaller
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ def _values(records: Sequence[Record], name: str, missing: Any = None) -> list[A
     try:
         return list(map(itemgetter(name), records))
     except KeyError:
-        return [record.get(name, missing) for record in records]
+        return list(map(methodcaller("get", name, missing), records))
 
 
 def _says_the_same(record: Record, other: Record, schema: Table) -> bool:
@@ -193,7 +193,7 @@ def _is_unicode(texts: set[str]) -> bool:
 
 def _moments(values: list[Any], column: Column, fault: Fault) -> NDArray[Any]:
     if _are_aware(values):
-        return np.floor([value.timestamp() for value in values]).astype(np.int64)
+        return np.floor(list(map(_timestamp, values))).astype(np.int64)
     whole = [column.missing if _is_missing(value) else _as_seconds(value) for value in values]
     if None in whole:
         todo = "Expected zone-aware datetimes or ISO texts with a zone."
@@ -210,8 +210,11 @@ def _are_aware(values: list[Any]) -> bool:
     kinds = set(map(type, values))
     if type(pd.NaT) in kinds or not all(issubclass(kind, dt.datetime) for kind in kinds):
         return False
-    zones = {value.tzinfo for value in values}
+    zones = set(map(_zone, values))
     return None not in zones and all(zone.utcoffset(values[0]) is not None for zone in zones)
+
+
+_zone, _timestamp = attrgetter("tzinfo"), methodcaller("timestamp")
 
 
 def _as_seconds(value: Any) -> int | None:
@@ -277,7 +280,7 @@ def _finished_log(columns: dict[str, NDArray[Any]], rows: int) -> dict[str, NDAr
 
 
 def _derived(columns: dict[str, NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
-    outcome = np.array([_CODES[name] for name in columns["outcome"].tolist()], dtype=np.int64)
+    outcome = np.array(list(map(_CODES.__getitem__, columns["outcome"].tolist())), dtype=np.int64)
     has_parent, parent = _parents(columns, rows)
     ts = columns["ts"]
     if rows and (ts < ts[parent])[parent >= 0].any():

@@ -39,6 +39,15 @@ def test_each_kind_of_trick_is_taken_away(dirty: str | None, clean: str) -> None
     assert inert(dirty) == clean
 
 
+@given(st.text())
+def test_what_is_printable_would_lose_nothing_to_a_closer_look(text: str) -> None:
+    kept = [c for c in text if not unicodedata.category(c).startswith("C") or c in "\t\n\r\v\f\x85"]
+    spaced = "".join(" " if unicodedata.category(c)[0] in "ZC" else c for c in kept)
+
+    if text.isprintable():
+        assert inert(text, longest=len(text) + 1) == " ".join(spaced.split())
+
+
 def test_letters_of_all_scripts_stay() -> None:
     names = "Dr. Łukasz Żółć · Δρ. Ωμέγα · 山田 · د. سمير"
 

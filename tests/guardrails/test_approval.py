@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -164,6 +166,43 @@ def test_approved_equals_reading_whole_tables_one_by_one(reasons, seed):
     plain = Plain(world)
 
     assert reasons(Approved(), world) == plain.answers(plain.approved)
+
+
+@pytest.mark.parametrize(
+    ("at", "valid_until", "expected"),
+    [
+        (4, 12, "not_yet_valid"),
+        (5, 12, ""),
+        (6, 15, ""),
+        (8, 16, "expired"),
+        (9, 12, "superseded"),  # the new version has begun
+        (10, 12, "superseded"),
+        (5, 15, ""),  # and an earlier moment is answered as before
+    ],
+)
+def test_the_answer_between_two_dates_ends_with_the_second_of_them(reasons, build, at, valid_until, expected):
+    rows = [
+        {"content_id": "old", "document_number": "D", "approved_from": 5, "expiry": 15},
+        {"content_id": "new", "document_number": "D", "version": "2", "approved_from": 9},
+    ]
+    for _ in range(2):  # the second time from what was kept
+        world = build(actions=[("email", "old")], content=rows, at=at, valid_until=valid_until)
+        assert reasons(Approved(), world) == [["", expected]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(CONTENT, min_size=1, max_size=5), moments=st.lists(st.integers(3, 12), max_size=6))
+def test_the_same_table_at_other_moments_is_read_as_if_for_the_first_time(build, rows, moments):
+    rows = [{**row, "content_id": f"c{i}"} for i, row in enumerate(rows)]
+    actions = [("email", row["content_id"]) for row in rows]
+    asked, context = build(actions=actions, content=rows, at=3, valid_until=10)
+    for at in moments:
+        again = replace(asked, at=at, valid_until=at + 10)
+        _, anew = build(actions=actions, content=rows, at=3, valid_until=10)  # columns never met before
+
+        found = Approved().check(again, context).reason.tolist()
+
+        assert found == Approved().check(again, anew).reason.tolist()
 
 
 def library(build, *rows, **columns):

@@ -51,6 +51,16 @@ def test_contributions_add_up_to_the_margin(planted, model):
     assert_array_equal(parts.margin, model.score(planted.design)[0])
 
 
+def test_contributions_come_with_the_spread_of_the_same_work(planted, model):
+    assert_array_equal(model.contributions(planted.design).spread, model.score(planted.design)[1])
+
+
+def test_columns_stay_the_same_object_from_one_design_to_the_next(planted, model):
+    again = replace(planted.design, shared=planted.design.shared.copy())
+
+    assert model.contributions(planted.design).features is model.contributions(again).features
+
+
 def test_a_feature_at_its_reference_or_missing_contributes_nothing(planted, model):
     # shares that are never negative nor missing in training keep their linear curve's centre as reference
     shared = np.array(planted.design.shared)

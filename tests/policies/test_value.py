@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nba.contracts import Term
 from nba.errors import ArgumentError
-from nba.policies import changed_without, effective_actions, priority, terms_of, winners
+from nba.policies import changed_without, chosen_of, effective_actions, priority, terms_of, winners
 
 NUMBERS = st.floats(0, 1e3, width=32)
 
@@ -120,3 +120,26 @@ def test_so_many_equally_likely_actions_count_as_so_many(equal, others):
     probs = np.array([[1 / equal] * equal + [0.0] * others])
 
     assert effective_actions(probs)[0] == pytest.approx(equal)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (4,), (3, 1), (1, 4), (3, 4), (1, 1)])
+def test_a_factor_of_the_chosen_actions_is_that_of_the_whole_grid(shape):
+    factor = np.random.default_rng(3).normal(size=shape)
+    action = np.array([3, 0, 2])
+
+    found = chosen_of(factor, shape=(3, 4), action=action)
+
+    assert found.tolist() == np.broadcast_to(factor, (3, 4))[np.arange(3), action].tolist()
+
+
+@pytest.mark.parametrize("shape", [(3,), (2,), (2, 4), (4, 3), (3, 4, 1), (1, 3, 4), (0,)])
+def test_a_factor_that_fits_no_grid_is_refused(shape):
+    with pytest.raises(ArgumentError, match="'odd' has shape"):
+        priority([Term("odd", np.ones(shape))], shape=(3, 4))
+
+
+def test_what_is_missing_is_counted_over_the_candidates_it_stands_for():
+    with pytest.raises(ArgumentError, match="infinite for 9 of 9"):
+        priority([Term("value", np.array([np.nan]))], shape=(3, 4))
+    with pytest.raises(ArgumentError, match="infinite for 3 of 9"):
+        priority([Term("value", np.array([[1.0], [np.inf], [1.0]]))], shape=(3, 4))

@@ -6,10 +6,12 @@ import pickle
 
 import numpy as np
 import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nba.contracts import FOREVER, NEVER
 from nba.tables import TABLES, columns_of
-from nba.tables.arrays import Arrays
+from nba.tables.arrays import Arrays, rows_of
 
 
 def test_missing_cells_stand_for_what_the_column_says():
@@ -45,3 +47,15 @@ def test_arrays_pickle_as_a_plain_dict():
 
     assert type(arrays) is dict
     assert arrays["a"].tolist() == [0, 1]
+
+
+@given(texts=st.lists(st.sampled_from(["h1", "h2", "h3", ""]), max_size=30))
+def test_rows_of_a_key_are_those_that_a_look_at_all_finds(texts):
+    plain = {"hcp_id": np.array([*texts, None], dtype=object)[:-1]}
+    frame = pd.DataFrame({"hcp_id": pd.Series(texts, dtype="str")})
+    arrays = columns_of(frame, TABLES["consent"])
+
+    for key in ("h1", "h2", "h3", "h4", ""):
+        expected = [i for i, text in enumerate(texts) if text == key]
+        assert rows_of(arrays, "hcp_id", key).tolist() == expected
+        assert rows_of(plain, "hcp_id", key).tolist() == expected
