@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -150,92 +151,101 @@ class Binned:
     """Rows whose values are sorted into bins once, for many forests on parts of them.
 
     Holds a byte a value; the values themselves are read piece by piece, and not kept. Bins look at values
-    alone, never at outcomes.
+    alone, never at outcomes. Sent to another process, rows are sorted anew there, to the same bits.
 
     Attributes
     ----------
-    n_features : columns of a row
+    read : gives the values (k, n_features) of rows at k places; float64 or float32, NaN where missing
+    y, weight : (n,) as for ``Boosting.fit``
     bins : values of a column that splits tell apart, at most
 
     Examples
     --------
     >>> x, y = np.arange(100.0)[:, None], (np.arange(100) > 49).astype(float)
-    >>> rows = Binned.of(lambda places: x[places], y, bins=63)
-    >>> growing = rows.growing(Boosting(), np.arange(20, 80), offset=np.zeros(60))
-    >>> growing.more(5).n_trees, growing.more(10).n_trees
+    >>> rows = Binned(lambda places: x[places], y, bins=63)
+    >>> growing = Growing(rows, Boosting(), np.arange(20, 80), offset=np.zeros(60))
+    >>> growing.forest(trees=5).n_trees, growing.forest(trees=15).n_trees
     (5, 15)
     """
 
-    n_features: int
-    bins: int
-    _rows: Any
+    read: Callable[[Ints], Floats]
+    y: Floats
+    weight: Floats | None = field(default=None, kw_only=True)
+    bins: int = field(default=255, kw_only=True)
 
-    @classmethod
-    def of(
-        cls, read: Callable[[Ints], Floats], y: Floats, *, weight: Floats | None = None, bins: int
-    ) -> Binned:
-        """Sort rows into bins.
-
-        Parameters
-        ----------
-        read : gives the values (k, n_features) of rows at k places; float64 or float32, NaN where missing
-        y, weight : (n,) as for ``Boosting.fit``
-        """
+    @cached_property
+    def rows(self) -> Any:
+        """The ``lightgbm.Dataset``; None where there is no column."""
         import lightgbm
+
+        read, n = self.read, len(self.y)
 
         class Pieces(lightgbm.Sequence):
             batch_size = _PIECE
 
             def __len__(self) -> int:
-                return len(y)
+                return n
 
             def __getitem__(self, places: Any) -> Floats:  # slices alone, for bins come from elsewhere
                 return read(np.arange(places.start, places.stop))
 
-        some = read(np.arange(0, len(y), -(-len(y) // _TOLD_FROM)))
-        params = Boosting(bins=bins)._params()
+        some = read(np.arange(0, n, -(-n // _TOLD_FROM)))
         if not some.shape[1]:
-            return cls(0, bins, None)
+            return None
+        params = Boosting(bins=self.bins)._params()
         edges = lightgbm.Dataset(some, label=np.zeros(len(some)), params=params)
-        rows = lightgbm.Dataset(Pieces(), label=y, weight=weight, reference=edges, params=params)
-        return cls(some.shape[1], bins, rows.construct())
+        rows = lightgbm.Dataset(Pieces(), label=self.y, weight=self.weight, reference=edges, params=params)
+        return rows.construct()
 
-    def growing(self, boosting: Boosting, places: Ints, *, offset: Floats) -> Growing:
-        """A forest on some of the rows, before its first tree.
-
-        Parameters
-        ----------
-        boosting : how; ``trees`` and ``patience`` say nothing here, and ``bins`` are those of the rows
-        places : (k,) of the rows, rising
-        offset : (k,) margins to start from
-        """
-        import lightgbm
-
-        if self._rows is None:
-            return Growing(None)
-        rows = self._rows.subset(places).construct()
-        rows.set_init_score(offset)
-        return Growing(lightgbm.Booster(boosting._params() | {"max_bin": self.bins}, rows))
+    def __getstate__(self) -> dict[str, Any]:
+        return _declared(self)
 
 
+@dataclass(frozen=True, eq=False)
 class Growing:
-    """A forest that grows on from where it stopped.
+    """A forest that grows on from where it stopped, or from the start where it was sent elsewhere.
 
     10 trees and 20 more are the same as 30 at once, where every tree may read every column.
+
+    Attributes
+    ----------
+    binned : rows, of which the forest is grown on some
+    boosting : how; ``trees`` and ``patience`` say nothing here, and ``bins`` are those of the rows
+    places : (k,) of the rows, rising
+    offset : (k,) margins to start from
     """
 
-    def __init__(self, booster: Any) -> None:
-        self._booster = booster
+    binned: Binned
+    boosting: Boosting
+    places: Ints
+    offset: Floats = field(kw_only=True)
 
-    def more(self, trees: int) -> Forest:
-        """The forest with so many further trees; fewer where nothing can be split any more."""
+    def forest(self, *, trees: int) -> Forest:
+        """So many trees, no fewer than the last time; fewer alone where nothing can be split any more."""
         if self._booster is None:
             return Forest.empty(0)
         self._booster.reset_parameter({"verbosity": -1})  # a thread that grows on has to be told again
-        for _ in range(trees):
-            if self._booster.update():
-                break
+        while self._booster.num_trees() < trees and not self._booster.update():
+            pass
         return read_forest(self._booster)
+
+    @cached_property
+    def _booster(self) -> Any:
+        import lightgbm
+
+        if self.binned.rows is None:
+            return None
+        rows = self.binned.rows.subset(self.places).construct()
+        rows.set_init_score(np.array(self.offset))
+        return lightgbm.Booster(self.boosting._params() | {"max_bin": self.binned.bins}, rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return _declared(self)
+
+
+def _declared(instance: Any) -> dict[str, Any]:
+    """What a dataclass was made of: what LightGBM made of that cannot leave the process."""
+    return {of.name: getattr(instance, of.name) for of in fields(instance)}
 
 
 def read_forest(booster: Any) -> Forest:

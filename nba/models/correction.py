@@ -28,7 +28,8 @@ judges nothing."""
 _HELD = (10.0, 200.0)
 """A leaf needs a hundredth of all responses, between these bounds, and is shrunk by as many; on real contacts
 a twentieth of that earned its weight in autumn and lost it in the new year."""
-_FIRST_TREES, _TREES, _MORE_TREES = 10, 20, 60
+_TREES = (10, 30, 90)
+"""How many are grown at first, where these showed promise, and where later rows ask for more."""
 _RATE, _BINS = 0.15, 63
 """How fast trees learn, and how finely they look: fewer trees that learn faster came less close to known
 truths, more of them took longer for little; with 255 bins they were up to a twentieth further off."""
@@ -281,16 +282,14 @@ class _Growth:
             return nothing
         *judging, now = zip(self.pasts, offsets, strict=True)
         growing = self._begun(depth, tried, judging)
-        trees, weights = 0, Weights.none()
-        for more in (_FIRST_TREES, _TREES, _MORE_TREES):
-            if trees and not _goes_on(trees, weights):
-                break
-            forests = self._grown(growing, trees=more)
-            trees += more
+        for trees in _TREES:
+            forests = self._grown(growing, trees=trees)
             evidence = self._evidence(depth, forests, ahead)
             if not any(len(block.y) for block in evidence):
                 return nothing
             weights = Weights.fit(evidence)
+            if not _goes_on(trees, weights):
+                break
         if not weights.any:
             return Level(weights=weights), offsets, ahead
         (final,) = self._grown(self._begun(depth, tried, [now]), trees=trees)
@@ -330,9 +329,9 @@ class _Growth:
     @cached_property
     def _binned(self) -> Binned:
         """All rows in order of time; bins hold values and no outcome, so that all pasts may share them."""
-        rows = self.pasts[-1].rows
-        return Binned.of(
-            lambda places: columns(self.design, rows[places]),
+        design, rows = self.design, self.pasts[-1].rows
+        return Binned(
+            lambda places: columns(design, rows[places]),
             self.y[rows],
             weight=part_of(self.weight, rows),
             bins=_BINS,
@@ -342,25 +341,22 @@ class _Growth:
         self, depth: int, names: Sequence[str], pasts: Sequence[tuple[Past, Floats]]
     ) -> list[dict[str, Growing]]:
         """Forests of some groups on each past, before their first tree."""
-        binned = self._binned
         place = np.empty(len(self.y), dtype=np.int64)
         place[self.pasts[-1].rows] = np.arange(len(self.pasts[-1].rows))
 
-        def one(task: tuple[Past, Floats, str]) -> Growing:
-            past, offset, name = task
+        def one(past: Past, offset: Floats, name: str) -> Growing:
             mine = self._within(depth, [name], past.rows)
             mine = mine[:: -(-len(mine) // MOST_ROWS)]
             rows = past.rows[mine]
-            return binned.growing(_boosting(self.y[rows]), place[rows], offset=offset[mine])
+            return Growing(self._binned, _boosting(self.y[rows]), place[rows], offset=offset[mine])
 
-        tasks = [(past, offset, name) for past, offset in pasts for name in names]
-        begun = iter(side_by_side(one, tasks, n_jobs=self.n_jobs))
-        return [{name: next(begun) for name in names} for _ in pasts]
+        return [{name: one(past, offset, name) for name in names} for past, offset in pasts]
 
     def _grown(self, growing: Sequence[Mapping[str, Growing]], *, trees: int) -> list[dict[str, Forest]]:
-        """The same with so many further trees."""
+        """So many trees of each."""
+        _ = self._binned.rows  # sorted before threads ask for it side by side
         tasks = [forest for of in growing for forest in of.values()]
-        forests = iter(side_by_side(lambda one: one.more(trees), tasks, n_jobs=self.n_jobs))
+        forests = iter(side_by_side(lambda one: one.forest(trees=trees), tasks, n_jobs=self.n_jobs))
         return [{name: next(forests) for name in of} for of in growing]
 
     def _evidence(
@@ -426,7 +422,7 @@ def _weighed_by(groups: Named, depth: int) -> str:
 
 def _goes_on(trees: int, weights: Weights) -> bool:
     """Whether so many trees showed that more may be worth their while."""
-    if trees == _FIRST_TREES:
+    if trees == _TREES[0]:
         return weights.evidence > _HOPE
     return weights.wanted > _MORE_WANTED
 

@@ -1,5 +1,6 @@
 """Gradient boosting on an offset; trees leave as arrays."""
 
+import pickle
 import threading
 
 import lightgbm
@@ -8,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from nba.errors import ArgumentError
-from nba.models.booster import Binned, Boosting, read_forest
+from nba.models.booster import Binned, Boosting, Growing, read_forest
 from nba.models.forest import Forest
 
 
@@ -99,7 +100,7 @@ def test_outcomes_of_one_kind_give_no_correction():
 
 
 def binned(x, y, weight=None):
-    return Binned.of(lambda places: x[places], y, weight=weight, bins=63)
+    return Binned(lambda places: x[places], y, weight=weight, bins=63)
 
 
 def arrays(forest):
@@ -112,7 +113,7 @@ def test_a_forest_on_binned_rows_is_the_one_that_is_grown_on_the_values(weighted
     weight = np.random.default_rng(1).uniform(0.5, 2.0, len(y)) if weighted else None
     boosting = Boosting(trees=20, bins=63)
 
-    forest = binned(x, y, weight).growing(boosting, np.arange(len(y)), offset=offset).more(20)
+    forest = Growing(binned(x, y, weight), boosting, np.arange(len(y)), offset=offset).forest(trees=20)
 
     at_once = arrays(boosting.fit(x, y, offset=offset, weight=weight))
     for name, array in arrays(forest).items():
@@ -125,7 +126,9 @@ def test_rows_that_are_left_out_say_nothing():
     other = y.copy()
     other[np.setdiff1d(np.arange(2000), some)] = 1.0
 
-    one, two = (binned(x, of).growing(Boosting(), some, offset=offset[some]).more(9) for of in (y, other))
+    one, two = (
+        Growing(binned(x, of), Boosting(), some, offset=offset[some]).forest(trees=9) for of in (y, other)
+    )
 
     assert one.n_trees == 9
     for name, array in arrays(one).items():
@@ -135,22 +138,36 @@ def test_rows_that_are_left_out_say_nothing():
 def test_growing_on_gives_what_growing_at_once_gives():
     x, y, offset, _ = left_over(2000)
     rows = binned(x, y)
-    slow, fast = (rows.growing(Boosting(), np.arange(2000), offset=offset) for _ in range(2))
+    slow, fast = (Growing(rows, Boosting(), np.arange(2000), offset=offset) for _ in range(2))
 
-    slow.more(4)
-    slow.more(1)
-    forest, at_once = slow.more(7), fast.more(12)
+    slow.forest(trees=4)
+    slow.forest(trees=5)
+    forest, at_once = slow.forest(trees=12), fast.forest(trees=12)
 
     assert forest.n_trees == 12
     for name, array in arrays(at_once).items():
         assert_array_equal(arrays(forest)[name], array)
 
 
+def test_a_forest_that_was_sent_elsewhere_grows_there_to_the_same_bits():
+    x, y, offset, _ = left_over(2000)
+    rows = Binned(x.__getitem__, y, bins=63)
+    growing = Growing(rows, Boosting(), np.arange(0, 2000, 2), offset=offset[::2])
+    growing.forest(trees=4)
+
+    there = pickle.loads(pickle.dumps(growing)).forest(trees=9)
+
+    here = arrays(growing.forest(trees=9))
+    for name, array in arrays(there).items():
+        assert_array_equal(array, here[name])
+
+
 def test_growing_on_in_another_thread_says_nothing(capfd):
     x, y = np.arange(200.0)[:, None], (np.arange(200) > 100).astype(float)
-    growing = binned(x, y).growing(Boosting(least_rows=90), np.arange(200), offset=np.zeros(200))
+    growing = Growing(binned(x, y), Boosting(least_rows=90), np.arange(200), offset=np.zeros(200))
+    growing.forest(trees=1)
 
-    other = threading.Thread(target=lambda: growing.more(50))  # has no gain left before the end
+    other = threading.Thread(target=lambda: growing.forest(trees=50))  # has no gain left before the end
     other.start()
     other.join()
 
@@ -161,7 +178,7 @@ def test_growing_on_in_another_thread_says_nothing(capfd):
 def test_where_binned_rows_cannot_be_split_the_correction_is_nothing(x):
     y = (np.arange(50) % 2).astype(float)
 
-    forest = binned(x, y).growing(Boosting(), np.arange(50), offset=np.full(50, -0.3)).more(5)
+    forest = Growing(binned(x, y), Boosting(), np.arange(50), offset=np.full(50, -0.3)).forest(trees=5)
 
     assert_array_equal(forest.score(x), np.zeros(50))
 

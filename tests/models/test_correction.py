@@ -351,8 +351,10 @@ def test_where_later_rows_ask_for_more_than_the_first_trees_said_more_are_grown(
 
 def test_where_the_first_trees_say_nothing_of_later_rows_no_more_are_grown(trees, monkeypatch):
     asked = []
-    more = Growing.more
-    monkeypatch.setattr(Growing, "more", lambda self, trees: asked.append(trees) or more(self, trees))
+    forest = Growing.forest
+    monkeypatch.setattr(
+        Growing, "forest", lambda self, *, trees: asked.append(trees) or forest(self, trees=trees)
+    )
 
     fitted(noise_world(seed=1, requests=20_000))
     of_noise, asked[:] = set(asked), []
