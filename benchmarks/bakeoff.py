@@ -49,7 +49,7 @@ def _scaled(x: np.ndarray) -> np.ndarray:
 
 
 class Ours:
-    """PairPropensity with a policy: fitted anew when the rows have grown by 1.3, learning in between."""
+    """PairPropensity with a policy: fitted anew when the rows have grown by 1.15, learning in between."""
 
     def __init__(self, k: int, seed: int, policy: Any = None) -> None:
         self.k, self.seed, self.policy = k, seed, policy or InverseGap()
@@ -91,7 +91,7 @@ class Ours:
         self.arms.append(arms)
         self.rewards.append(rewards)
         n = sum(map(len, self.rows))
-        if self.model is not None and n < 1.3 * self.fitted:
+        if self.model is not None and n < 1.15 * self.fitted:
             self.model.learn(self._design(x, np.arange(len(x)), arms), rewards)
             return
         y = np.concatenate(self.rewards)

@@ -219,7 +219,9 @@ def inverse_gap(priorities, margin, spread, slope, rows, responses, eligible, ra
             scale = max(scale, abs(hopeful[k]))
             if best < 0 or hopeful[k] > hopeful[best]:
                 best = k
-        steep = gamma if gamma >= 0.0 else min(rates[0] * known, rates[1] * math.sqrt(known))
+        steep = gamma
+        if gamma < 0.0:
+            steep = min(max(rates[0], rates[1] / n_eligible) * known, rates[2] * math.sqrt(known))
         unit = reach * math.sqrt((met + 0.5) / (known + 1.0))
         if not unit > 0.0:
             unit = scale if scale > 0.0 else 1.0

@@ -12,6 +12,7 @@ from nba.policies.registry import Described, number_between
 
 _GAMMA_PER_SQRT_N = 30.0  # theory gives sqrt(K n) up to a constant
 _GAMMA_PER_N = 0.3  # the less of both: under 10,000 rows a lead is seldom what it looks like
+_GAMMA_PER_ROWS_OF_AN_ACTION = 3.0  # but among few actions each has rows enough to be sure of sooner
 _NONE = np.empty((0, 0))
 
 
@@ -31,8 +32,9 @@ class InverseGap(Described):
     explore : share of the probability spread evenly over the eligible on top, 0 to 1; it keeps every
         selection probability at explore / A or more. Gaps explore by themselves, so little is needed on top
     gamma : how fast probability falls with the gap, 0 (evenly) or more. None is the schedule
-        min(0.3 * n, 30 * sqrt(n)), n the training rows of the row's eligible pairs: no data, no preference,
-        and under 10,000 rows a weaker one, for models fitted on few rows are led astray by what they try
+        min(max(0.3, 3 / A) * n, 30 * sqrt(n)), n the training rows of the row's eligible pairs: no data, no
+        preference, and under 10,000 rows a weaker one, for models fitted on few rows are led astray by what
+        they try
     optimism : how many standard deviations are added to each priority before gaps are taken; takes
         slope * propensity * (1 - propensity) * spread as one, exact to first order. Without a slope
         |priority| / propensity stands for it, too small by the cost's share where a cost is subtracted
@@ -79,10 +81,11 @@ class InverseGap(Described):
             slope = known_slope(self, scores, eligible)
         counting = self.gamma is None or scores.responses is not None
         rows = _counts(scores.n, name="n") if counting else np.zeros(priorities.shape[1])
+        rates = _GAMMA_PER_N, _GAMMA_PER_ROWS_OF_AN_ACTION, _GAMMA_PER_SQRT_N
         weights = np.empty(priorities.shape)
         inverse_gap(
             np.ascontiguousarray(priorities, np.float64), np.ascontiguousarray(scores.margin, np.float64),
-            spread, slope, rows, responses, np.ascontiguousarray(eligible), (_GAMMA_PER_N, _GAMMA_PER_SQRT_N),
+            spread, slope, rows, responses, np.ascontiguousarray(eligible), rates,
             -1.0 if self.gamma is None else self.gamma, self.optimism, weights,
         )  # fmt: skip
         return weights

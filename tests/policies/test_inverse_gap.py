@@ -41,7 +41,7 @@ def test_weights_are_those_of_the_formula(scores_of, priorities, data, n, gamma)
     found = InverseGap(gamma=gamma).weights(np.array([priorities]), scores, np.array([eligible]))
 
     rows = n * sum(eligible[1:])
-    schedule = min(0.3 * rows, 30 * math.sqrt(rows)) if gamma is None else gamma
+    schedule = min(max(0.3, 3 / sum(eligible)) * rows, 30 * math.sqrt(rows)) if gamma is None else gamma
     np.testing.assert_allclose(found[0], by_hand(priorities, eligible, schedule), atol=1e-12)
 
 
