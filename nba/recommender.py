@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba import artifact, guardrails, models, policies
 from nba.asking import Ask, ask
+from nba.bundled import settings_of, state_of, take_up
 from nba.contracts import (
     DAY,
     Candidates,
@@ -34,8 +35,6 @@ from nba.features import (
     EngagementFeatures,
     OutcomeRule,
     Response,
-    outcome_from_json,
-    outcome_to_json,
 )
 from nba.history import continuation_rates
 from nba.plan import Plan
@@ -51,18 +50,6 @@ if TYPE_CHECKING:
 ALWAYS_ON = {"consent": guardrails.Consent, "approved": guardrails.Approved}
 """Guardrails that stand in every model unless they are waived by name."""
 
-_SCORERS: dict[str, Any] = {
-    kind.__name__: kind
-    for kind in (
-        models.PairPropensity,
-        models.LightGBMPerPair,
-        models.NaiveBayesPerPair,
-        models.RecencyFrequency,
-        models.SegmentBaseline,
-    )
-}
-_Part = TypeVar("_Part")
-_KIND = "nba.NextBestAction"
 _ENOUGH_TO_BE_ALIKE = 30
 """HCPs with a choice under which a plan's concentration is not warned of."""
 
@@ -587,7 +574,7 @@ class NextBestAction:
         overwrite : replace an existing bundle; the folder then holds the old or the new, never a mix
         """
         self._check_fitted()
-        manifest, arrays = self._state()
+        manifest, arrays = state_of(self)
         return artifact.save(folder, manifest=manifest, arrays=arrays, overwrite=overwrite)
 
     @classmethod
@@ -663,7 +650,7 @@ class NextBestAction:
 
     def _seal(self) -> None:
         """Hash everything that decides, once a fit or learning has changed it."""
-        manifest, arrays = self._state()
+        manifest, arrays = state_of(self)
         self.digest_ = artifact.digest([manifest["features"], manifest["scorer"], arrays])[:32]
         settings = [
             manifest[name] for name in ("policy", "holdout", "guardrails", "worth", "waive", "valid_days")
@@ -674,36 +661,6 @@ class NextBestAction:
             settings.append(self.continuation_)
         self.policy_digest_ = f"{type(self.policy).__name__}#{artifact.digest(settings)[:16]}"
 
-    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        scorer, arrays = self.scorer.to_state() if hasattr(self.scorer, "to_state") else ({}, {})
-        features, _ = self.features.to_state()
-        keys = sorted(self.learned_)
-        worth = asdict(self.worth)
-        del worth["continues"]  # counted at the fit, kept beside the rates
-        manifest = {
-            "kind": _KIND,
-            "outcome": _listed(outcome_to_json(self.outcome)),
-            "features": _listed(features),
-            "scorer": {"class": type(self.scorer).__name__, **scorer},
-            "policy": _described(self.policy),
-            "holdout": None if self.holdout is None else self.holdout.describe(),
-            "explore_cap": None if self.explore_cap is None else self.explore_cap.describe(),
-            "guardrails": [_described(rule) for rule in self.guardrails],
-            "waive": list(self.waive),
-            "valid_days": self.valid_days,
-            "worth": _listed(worth),
-            "rates": self.rates_,
-            "continuation": self.continuation_,
-            "fitted_until": self.fitted_until_,
-            "horizon_days": self.horizon_days_,
-            "training": self.training_,
-        }
-        learned = {
-            "learned_keys": np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 16),
-            "learned_rewards": np.array([self.learned_[key] for key in keys], dtype=float),
-        }
-        return manifest, {**{f"scorer_{name}": a for name, a in arrays.items()}, **learned}
-
     @classmethod
     def _from_state(
         cls,
@@ -712,42 +669,8 @@ class NextBestAction:
         policy: Policy | None,
         rules: Sequence[Guardrail] | None,
     ) -> NextBestAction:
-        if manifest.get("kind") != _KIND:
-            raise BundleError(f"The bundle holds {manifest.get('kind')!r}; expected {_KIND!r}.")
-        scorer_class = _SCORERS.get(manifest["scorer"]["class"])
-        if scorer_class is None:
-            raise BundleError(
-                f"The bundle's scorer {manifest['scorer']['class']!r} is not one of {sorted(_SCORERS)}."
-            )
-        worth = manifest["worth"]
-        model = cls(
-            outcome=outcome_from_json(manifest["outcome"]),
-            features=EngagementFeatures.from_state((manifest["features"], {})),
-            scorer=scorer_class.from_state((manifest["scorer"], artifact.under(arrays, "scorer_"))),
-            policy=policy if policy is not None else policies.from_dict(manifest["policy"]),
-            holdout=_part(manifest.get("holdout"), policies.Holdout),
-            explore_cap=_part(manifest.get("explore_cap"), policies.ExploreCap),
-            guardrails=rules
-            if rules is not None
-            else [guardrails.from_dict(d) for d in manifest["guardrails"]],
-            waive=manifest["waive"],
-            valid_days=manifest["valid_days"],
-            value=worth["value"],
-            levers=worth["levers"],
-            terms=worth["terms"],
-            do_nothing_value=worth["do_nothing"],
-            objectives=worth["objectives"],
-            contexts=[ContextWeight(**weight) for weight in worth["contexts"]],
-            minute_cost=worth["minute_cost"],
-            attention_cost=worth["attention_cost"],
-        )
-        model.rates_ = manifest["rates"]
-        model.continuation_ = manifest.get("continuation")
-        model.fitted_until_ = int(manifest["fitted_until"])
-        model.horizon_days_ = float(manifest["horizon_days"])
-        model.training_ = manifest["training"]
-        keys, rewards = arrays["learned_keys"], arrays["learned_rewards"]
-        model.learned_ = {bytes(key): float(r) for key, r in zip(keys, rewards, strict=True)}
+        model = cls(**settings_of(manifest, arrays, policy=policy, rules=rules))
+        take_up(model, manifest, arrays)
         model._tables = None
         model._seal()
         return model
@@ -816,28 +739,6 @@ def _moment(outcome: Any) -> int:
 
 def _key(decision_id: str) -> bytes:
     return blake2b(decision_id.encode(), digest_size=16).digest()
-
-
-def _described(part: Any) -> dict[str, Any]:
-    """A policy or rule as plain JSON; one without ``describe`` is named only, and must be given at load."""
-    if hasattr(part, "describe"):
-        plain: dict[str, Any] = _listed(part.describe())
-        return plain
-    return {"class": type(part).__name__}
-
-
-def _part(described: Any, kind: type[_Part]) -> _Part | None:
-    found: Any = None if described is None else policies.from_dict(described)
-    if found is not None and not isinstance(found, kind):
-        raise BundleError(f"The bundle holds a {type(found).__name__}; expected a {kind.__name__}.")
-    return found
-
-
-def _listed(value: Any) -> Any:
-    """Plain JSON as it reads back: tuples are lists."""
-    if isinstance(value, Mapping):
-        return {str(name): _listed(item) for name, item in value.items()}
-    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 __all__ = ["ALWAYS_ON", "NextBestAction", "load"]

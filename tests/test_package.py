@@ -39,8 +39,8 @@ LIGHT_ROOMS = ("errors", "contracts", "tables", "artifact", "guardrails", "polic
 COMPILED_ROOMS = ("history", "features", "models")
 LOGGING_ROOMS = ("store",)
 UPPER_ROOMS = (
-    "receipts", "decision", "asking", "taken", "why", "ranking", "changes", "messages", "cards", "plan",
-    "assess", "intent", "recommender", "transfer", "simulate", "mlflow", "spark", "testing",
+    "receipts", "decision", "asking", "taken", "bundled", "why", "ranking", "changes", "messages", "cards",
+    "plan", "assess", "intent", "recommender", "transfer", "simulate", "mlflow", "spark", "testing",
 )  # fmt: skip
 ALLOWED = {
     LIGHT_ROOMS: set(),
