@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from operator import attrgetter, itemgetter, methodcaller
+from operator import attrgetter, itemgetter, le, methodcaller
 from typing import Any
 
 import numpy as np
@@ -269,14 +269,22 @@ _READERS: dict[Kind, Callable[[list[Any], Column, Fault], NDArray[Any]]] = {
 
 def _finished_log(columns: dict[str, NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
     """Sort a log as ``Engagement`` does and derive the same flags."""
-    ts, hcps = columns["ts"], columns["hcp_id"].tolist()
-    columns["recorded_at"] = np.maximum(columns.get("recorded_at", ts), ts)
-    if len(set(hcps)) > 1 or not (ts[1:] > ts[:-1]).all():  # one HCP's later and later rows are sorted
-        keys = list(zip(hcps, ts.tolist(), columns["interaction_id"].tolist(), strict=True))
+    columns["recorded_at"] = np.maximum(columns.get("recorded_at", columns["ts"]), columns["ts"])
+    if not _is_in_order(columns):
+        by = (columns[name].tolist() for name in ("hcp_id", "ts", "interaction_id"))
+        keys = list(zip(*by, strict=True))
         order = sorted(range(rows), key=keys.__getitem__)
-        if order != list(range(rows)):
-            columns = {name: values[order] for name, values in columns.items()}
+        columns = {name: values[order] for name, values in columns.items()}
     return {**columns, **_derived(columns, rows)}
+
+
+def _is_in_order(columns: Columns) -> bool:
+    """Whether rows stand by HCP, moment and id, told at a glance where they are one HCP's."""
+    ts, ids = columns["ts"], columns["interaction_id"]
+    if len(set(columns["hcp_id"].tolist())) > 1 or (ts[1:] < ts[:-1]).any():
+        return False
+    tied = np.flatnonzero(ts[1:] == ts[:-1])
+    return all(map(le, ids[tied].tolist(), ids[tied + 1].tolist()))
 
 
 def _derived(columns: dict[str, NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:

@@ -132,3 +132,26 @@ def test_what_is_no_list_of_dicts_is_refused(records):
 def test_other_tables_are_refused():
     with pytest.raises(TableError, match="'hcps'"):
         rows_from_records([], "hcps")
+
+
+@given(
+    events=st.lists(
+        st.tuples(st.sampled_from(["h1", "h2"]), st.integers(0, 3), st.text("ab", min_size=1, max_size=2)),
+        max_size=8,
+        unique_by=lambda event: event[2],
+    ),
+    one_hcp=st.booleans(),
+)
+def test_rows_stand_by_hcp_moment_and_id_however_they_come(events, one_hcp):
+    events = [("h1" if one_hcp else hcp, second, key) for hcp, second, key in events]
+
+    rows = rows_from_records(
+        [
+            {"interaction_id": key, "hcp_id": hcp, "ts": f"2026-01-05T09:00:0{second}Z",
+             "channel": "rep_visit", "direction": "outbound", "outcome": "held"}
+            for hcp, second, key in events
+        ]
+    )  # fmt: skip
+
+    found = zip(rows["hcp_id"], rows["ts"] - 1_767_603_600, rows["interaction_id"], strict=True)
+    assert list(found) == sorted(events)
