@@ -16,8 +16,8 @@ from nba.errors import ArgumentError
 from nba.history.facts import latest_engagements, topic_interests
 from nba.history.pressing import FRICTION_DAYS, TopicMoves, friction, pressing_topics
 from nba.history.rhythm import best_slot
+from nba.kept import kept
 from nba.receipts import PROFILING, Receipts, topics_of
-from nba.tables.kept import kept
 from nba.why import Why
 
 Audience: TypeAlias = Literal["rep", "hq"]

@@ -27,7 +27,7 @@ from nba.contracts import (
     Verdict,
 )
 from nba.errors import ArgumentError, UnknownHCPError
-from nba.tables.kept import kept
+from nba.kept import kept
 
 PROFILING = "profiling"
 """Among the facts of a receipt: this HCP objects to profiling, so nothing of the kind was read."""

@@ -35,7 +35,17 @@ HEAVY = (
     "sklearn",
     "sqlalchemy",
 )
-LIGHT_ROOMS = ("errors", "contracts", "tables", "artifact", "guardrails", "policies", "explain", "evaluation")
+LIGHT_ROOMS = (
+    "errors",
+    "kept",
+    "contracts",
+    "tables",
+    "artifact",
+    "guardrails",
+    "policies",
+    "explain",
+    "evaluation",
+)
 COMPILED_ROOMS = ("history", "features", "models")
 LOGGING_ROOMS = ("store",)
 UPPER_ROOMS = (

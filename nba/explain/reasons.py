@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from nba.contracts import Contributions, Evidence, Feature, Reason
 from nba.errors import ArgumentError
 from nba.explain.wording import Book, load_book
-from nba.tables.kept import kept
+from nba.kept import kept
 
 Audience: TypeAlias = Literal["rep", "hq"]
 Visibility: TypeAlias = Literal["rep", "hq", "restricted"]

@@ -14,7 +14,7 @@ from nba.contracts import Action, Columns, Floats
 from nba.features.beside import TableMeasure
 from nba.features.declare import Declared, Fit, HistoryMeasure
 from nba.features.events import action_groups, content_tags
-from nba.tables.kept import kept
+from nba.kept import kept
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from nba.features.labels import REST
 from nba.history import Histories
 from nba.history.measures import DEPTHS, SHALLOW
 from nba.history.touches import first_successes, is_success
+from nba.kept import kept
 from nba.tables.arrays import coded, factorize, some
-from nba.tables.kept import kept
 
 TAGS = ("topic", "format", "content_type", "purpose", "depth_level", "product_id")
 """Content tags that new content borrows its level from."""

@@ -14,7 +14,7 @@ from nba.features.blocks import is_own
 from nba.features.declare import Declared, HistoryMeasure
 from nba.features.evidence import RowEvidence, Spot
 from nba.features.profile import is_profiling
-from nba.tables.kept import kept
+from nba.kept import kept
 
 
 @dataclass(frozen=True)

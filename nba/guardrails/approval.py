@@ -33,7 +33,7 @@ from nba.guardrails.lookup import (
     usable_in,
 )
 from nba.guardrails.registry import Described
-from nba.tables.kept import kept
+from nba.kept import kept
 
 _REASONS = (
     "", "not_approved", "not_yet_valid", "expired", "other_country", "superseded", "no_own_approval",

@@ -25,7 +25,7 @@ from nba.contracts import (
 from nba.errors import ArgumentError
 from nba.guardrails.lookup import codes, content_tags, is_touch, numbered, position_of, text_column
 from nba.guardrails.registry import Described
-from nba.tables.kept import kept
+from nba.kept import kept
 
 CountryDefault: TypeAlias = Literal["opt_in_required", "opt_in_not_required", "never"]
 Line: TypeAlias = tuple[str, str, str, str]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nba.contracts import DAY, FOREVER, Candidates, Columns, Context, Ints, Verdict
 from nba.guardrails.lookup import codes, content_tags, is_touch, numbered, text_column
 from nba.guardrails.registry import Described
-from nba.tables.kept import kept
+from nba.kept import kept
 
 _REASONS = ("", "other_specialty", "label_unclear", "off_label", "on_request_only", "no_label")
 _OTHER_SPECIALTY, _UNCLEAR, _OFF_LABEL, _ON_REQUEST, _NO_LABEL = range(1, 6)

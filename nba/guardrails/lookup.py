@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nba.contracts import DO_NOTHING, Action, Bools, Candidates, Columns, Ints, Strings
 from nba.errors import ArgumentError
-from nba.tables.kept import kept
+from nba.kept import kept
 
 
 def position_of(values: Iterable[Any]) -> dict[Any, int]:

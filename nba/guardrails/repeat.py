@@ -13,7 +13,7 @@ from nba.errors import ArgumentError
 from nba.guardrails.contact import counted_touches, inner_share, positive_days
 from nba.guardrails.lookup import codes, is_touch, numbered, positions_in
 from nba.guardrails.registry import Described
-from nba.tables.kept import kept
+from nba.kept import kept
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nba.contracts import DAY, FOREVER, NEVER, Action, Bools, Candidates, Columns, Context, Strings, Verdict
 from nba.guardrails.lookup import codes, content_tags, is_touch, numbered, position_of, text_column
 from nba.guardrails.registry import Described
-from nba.tables.kept import kept
+from nba.kept import kept
 
 _REASONS = ("", "medical_content", "promotional_content", "no_sender")
 _NO_TABLE = "No reps table: whether a territory has a sender of the channel's function is not checked."

@@ -12,8 +12,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from nba.contracts import Feature, Floats, Ints, State
+from nba.kept import kept
 from nba.models.selection import part_of
-from nba.tables.kept import kept
 
 LINEAR, LOG, POSITIVE, MISSING, FADE, HINGE = range(6)
 """x; log(1 + |x| / scale) with the sign of x; x > 0; x is missing; exp(-x / scale); what x is above scale."""

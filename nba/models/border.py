@@ -10,8 +10,8 @@ from numba import njit
 
 from nba.contracts import Bools, Design, Feature, Floats
 from nba.errors import ArgumentError, NBAWarning, OutcomeError
+from nba.kept import kept
 from nba.models.basis import HUGE
-from nba.tables.kept import kept
 
 
 def outcomes_of(design: Design, y: Floats) -> Floats:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nba.contracts import Action, Bools, Columns, Context, Floats, Strings, Term
 from nba.errors import ArgumentError, NBAWarning
-from nba.tables.kept import kept
+from nba.kept import kept
 
 COSTS = ("cost", "minutes", "attention")
 """Terms that are subtracted, where there is a touch."""

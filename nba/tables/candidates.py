@@ -9,8 +9,8 @@ import numpy as np
 
 from nba.contracts import DAY, DO_NOTHING, Action, Bools, Candidates, Columns, Ints, Strings, Tables
 from nba.errors import ArgumentError, UnknownActionError, UnknownHCPError
+from nba.kept import kept
 from nba.tables.arrays import factorize
-from nba.tables.kept import kept
 from nba.tables.moments import as_moment
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from nba.tables.kept import kept
+from nba.kept import kept
 
 
 @kept
