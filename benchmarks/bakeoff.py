@@ -49,7 +49,7 @@ def _scaled(x: np.ndarray) -> np.ndarray:
 
 
 class Ours:
-    """PairPropensity with a policy: fitted anew when the rows have grown by 1.15, learning in between."""
+    """PairPropensity with a policy, fitted anew after every batch."""
 
     def __init__(self, k: int, seed: int, policy: Any = None) -> None:
         self.k, self.seed, self.policy = k, seed, policy or InverseGap()
@@ -58,7 +58,7 @@ class Ours:
         self.rows: list[np.ndarray] = []
         self.arms: list[np.ndarray] = []
         self.rewards: list[np.ndarray] = []
-        self.fitted, self.seen = 0, 0
+        self.seen = 0
         self.inverse: list[float] = []
 
     def _design(self, x: np.ndarray, row: np.ndarray, pair: np.ndarray) -> Design:
@@ -90,15 +90,12 @@ class Ours:
         self.rows.append(x)
         self.arms.append(arms)
         self.rewards.append(rewards)
-        n = sum(map(len, self.rows))
-        if self.model is not None and n < 1.15 * self.fitted:
-            self.model.learn(self._design(x, np.arange(len(x)), arms), rewards)
-            return
         y = np.concatenate(self.rewards)
         if y.min() == y.max():
             return
+        n = len(y)
         design = self._design(np.concatenate(self.rows), np.arange(n), np.concatenate(self.arms))
-        self.model, self.fitted = PairPropensity(n_jobs=1).fit(design, y, at=np.arange(n)), n
+        self.model = PairPropensity(n_jobs=1).fit(design, y, at=np.arange(n))
 
 
 class MabWiser:
@@ -200,7 +197,7 @@ class LightGBMPerArm:
 STACKS: dict[str, Callable[[int, int], Any]] = {
     "ours (default)": Ours,
     "ours, greedy": lambda k, seed: Ours(k, seed, Greedy()),
-    "ours, optimism .5": lambda k, seed: Ours(k, seed, InverseGap(optimism=0.5)),
+    "ours, no optimism": lambda k, seed: Ours(k, seed, InverseGap(optimism=0.0)),
     "mabwiser LinUCB": lambda k, seed: MabWiser(k, seed, "LinUCB"),
     "mabwiser LinTS": lambda k, seed: MabWiser(k, seed, "LinTS"),
     "vw squarecb": lambda k, seed: Wabbit(k, seed, "--squarecb"),

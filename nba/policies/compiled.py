@@ -35,10 +35,6 @@ _SIGMA = np.array(
     ],
     dtype=np.int64,
 )
-_PLACES = np.array(
-    [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15],
-     [0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]]
-)  # fmt: skip
 _BLOCK = 128
 
 
@@ -50,7 +46,6 @@ def digests(prefix, blob, ends, head):  # type: ignore[no-untyped-def]  # pragma
     """
     out = np.empty(len(ends), dtype=np.uint64)
     message = np.zeros(16, dtype=np.uint64)
-    work = np.zeros(16, dtype=np.uint64)
     chain = np.zeros(8, dtype=np.uint64)
     start = 0
     for i in range(len(ends)):
@@ -70,7 +65,7 @@ def digests(prefix, blob, ends, head):  # type: ignore[no-untyped-def]  # pragma
                     byte = np.uint64(blob[start + b - len(prefix) - 8])
                 message[(b - done) >> 3] |= byte << np.uint64(8 * ((b - done) & 7))
             last = upto == total
-            _compress(chain, work, message, np.uint64(upto), last)
+            _compress(chain, message, np.uint64(upto), last)
             if last:
                 break
             done = upto
@@ -80,29 +75,49 @@ def digests(prefix, blob, ends, head):  # type: ignore[no-untyped-def]  # pragma
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _compress(chain, work, message, counted, last):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    work[:8] = chain
-    work[8:] = _IV
-    work[12] ^= counted
+def _compress(chain, message, counted, last):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    a0, a1, a2, a3 = chain[0], chain[1], chain[2], chain[3]
+    b0, b1, b2, b3 = chain[4], chain[5], chain[6], chain[7]
+    c0, c1, c2, c3 = _IV[0], _IV[1], _IV[2], _IV[3]
+    d0, d1, d2, d3 = _IV[4] ^ counted, _IV[5], _IV[6], _IV[7]
     if last:
-        work[14] = ~work[14]
-    for turn in range(12):
-        for g in range(8):
-            a, b, c, d = _PLACES[g, 0], _PLACES[g, 1], _PLACES[g, 2], _PLACES[g, 3]
-            work[a] += work[b] + message[_SIGMA[turn, 2 * g]]
-            mixed = work[d] ^ work[a]
-            work[d] = (mixed >> np.uint64(32)) | (mixed << np.uint64(32))
-            work[c] += work[d]
-            mixed = work[b] ^ work[c]
-            work[b] = (mixed >> np.uint64(24)) | (mixed << np.uint64(40))
-            work[a] += work[b] + message[_SIGMA[turn, 2 * g + 1]]
-            mixed = work[d] ^ work[a]
-            work[d] = (mixed >> np.uint64(16)) | (mixed << np.uint64(48))
-            work[c] += work[d]
-            mixed = work[b] ^ work[c]
-            work[b] = (mixed >> np.uint64(63)) | (mixed << np.uint64(1))
-    for j in range(8):
-        chain[j] ^= work[j] ^ work[j + 8]
+        d2 = ~d2
+    for turn in range(12):  # columns, then diagonals, all kept in registers
+        order = _SIGMA[turn]
+        a0, b0, c0, d0 = _quarter(a0, b0, c0, d0, message[order[0]], message[order[1]])
+        a1, b1, c1, d1 = _quarter(a1, b1, c1, d1, message[order[2]], message[order[3]])
+        a2, b2, c2, d2 = _quarter(a2, b2, c2, d2, message[order[4]], message[order[5]])
+        a3, b3, c3, d3 = _quarter(a3, b3, c3, d3, message[order[6]], message[order[7]])
+        a0, b1, c2, d3 = _quarter(a0, b1, c2, d3, message[order[8]], message[order[9]])
+        a1, b2, c3, d0 = _quarter(a1, b2, c3, d0, message[order[10]], message[order[11]])
+        a2, b3, c0, d1 = _quarter(a2, b3, c0, d1, message[order[12]], message[order[13]])
+        a3, b0, c1, d2 = _quarter(a3, b0, c1, d2, message[order[14]], message[order[15]])
+    chain[0] ^= a0 ^ c0
+    chain[1] ^= a1 ^ c1
+    chain[2] ^= a2 ^ c2
+    chain[3] ^= a3 ^ c3
+    chain[4] ^= b0 ^ d0
+    chain[5] ^= b1 ^ d1
+    chain[6] ^= b2 ^ d2
+    chain[7] ^= b3 ^ d3
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _quarter(a, b, c, d, x, y):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """The mixing function G of RFC 7693."""
+    a += b + x
+    d ^= a
+    d = (d >> np.uint64(32)) | (d << np.uint64(32))
+    c += d
+    b ^= c
+    b = (b >> np.uint64(24)) | (b << np.uint64(40))
+    a += b + y
+    d ^= a
+    d = (d >> np.uint64(16)) | (d << np.uint64(48))
+    c += d
+    b ^= c
+    b = (b >> np.uint64(63)) | (b << np.uint64(1))
+    return a, b, c, d
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -191,10 +206,11 @@ def pick(probs, priorities, uniforms, action, selection_prob, explored):  # type
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def inverse_gap(priorities, margin, spread, slope, rows, responses, eligible, rates, gamma, optimism, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def inverse_gap(priorities, against, slope, rows, responses, lift, eligible, rates, gamma, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Inverse gap weights; ``gamma`` below 0 is the schedule, an empty ``slope`` that of no cost.
 
-    Without ``responses`` a row's largest priority is the unit of its gaps.
+    ``against`` are the odds against a response, 1 / p - 1, which ``lift`` divides before gaps are taken.
+    Without ``responses`` nothing is lifted, and a row's largest priority is the unit of its gaps.
     """
     n, n_actions = priorities.shape
     hopeful = np.empty(n_actions)
@@ -206,14 +222,14 @@ def inverse_gap(priorities, margin, spread, slope, rows, responses, eligible, ra
             hopeful[k] = priorities[i, k]
             if responses.size:
                 met += responses[k]
+                odds, more = against[i, k], lift[k]
                 if slope.size:
-                    reach = max(reach, abs(slope[i, k]))
-                elif margin[i, k] > -np.inf:
-                    reach = max(reach, abs(priorities[i, k]) * (1.0 + math.exp(-margin[i, k])))
-            if optimism > 0.0:
-                p = 1.0 / (1.0 + math.exp(-margin[i, k]))
-                step = abs(slope[i, k]) * p * (1.0 - p) if slope.size else abs(hopeful[k]) * (1.0 - p)
-                hopeful[k] += optimism * step * spread[i, k]
+                    step = abs(slope[i, k])
+                else:
+                    step = abs(priorities[i, k]) * (1.0 + odds) if odds < np.inf else 0.0
+                reach = max(reach, step)
+                if odds < np.inf:
+                    hopeful[k] += step * (odds * (more - 1.0) / ((1.0 + odds) * (more + odds)))
             n_eligible += 1
             known += rows[k]
             scale = max(scale, abs(hopeful[k]))

@@ -11,8 +11,9 @@ from nba.errors import ArgumentError
 from nba.policies.registry import Described, number_between
 
 _GAMMA_PER_SQRT_N = 30.0  # theory gives sqrt(K n) up to a constant
-_GAMMA_PER_N = 0.3  # the less of both: under 10,000 rows a lead is seldom what it looks like
-_GAMMA_PER_ROWS_OF_AN_ACTION = 3.0  # but among few actions each has rows enough to be sure of sooner
+_GAMMA_PER_N = 1.0  # the less of both: while rows are few a lead is seldom what it looks like
+_GAMMA_PER_ROWS_OF_AN_ACTION = 5.0  # but among few actions each has rows enough to be sure of sooner
+_KNOWN_BEFORE = 1.0  # responses that the level of a pair without any is as well known as by
 _NONE = np.empty((0, 0))
 
 
@@ -24,20 +25,22 @@ class InverseGap(Described):
     row's best, in units of what one outcome may stray by: the row's largest eligible slope times sqrt(r), r
     the share of the eligible pairs' training rows with a response. So it makes no difference whether
     priorities are propensities or euros, a row depends on nothing but itself, and what nobody is good for is
-    tried more freely: where the best is small, so is what a trial costs. Without ``Scores.responses`` the
-    unit is the row's largest absolute eligible priority. Where all priorities are 0 every action is alike.
+    tried more freely: where the best is small, so is what a trial costs. Before gaps are taken, pairs with
+    few responses get the benefit of the doubt (``optimism``). Without ``Scores.responses`` none does, and
+    the unit is the row's largest absolute eligible priority. Where all are 0 every action is alike.
 
     Parameters
     ----------
     explore : share of the probability spread evenly over the eligible on top, 0 to 1; it keeps every
         selection probability at explore / A or more. Gaps explore by themselves, so little is needed on top
     gamma : how fast probability falls with the gap, 0 (evenly) or more. None is the schedule
-        min(max(0.3, 3 / A) * n, 30 * sqrt(n)), n the training rows of the row's eligible pairs: no data, no
-        preference, and under 10,000 rows a weaker one, for models fitted on few rows are led astray by what
+        min(max(1, 5 / A) * n, 30 * sqrt(n)), n the training rows of the row's eligible pairs: no data, no
+        preference, and while rows are few a weaker one, for models fitted on few rows are led astray by what
         they try
-    optimism : how many standard deviations are added to each priority before gaps are taken; takes
-        slope * propensity * (1 - propensity) * spread as one, exact to first order. Without a slope
-        |priority| / propensity stands for it, too small by the cost's share where a cost is subtracted
+    optimism : how many standard errors of its own level each pair's log-odds are raised by, 0 or more;
+        a level known from m responses stands to 1 / sqrt(m + 1) in log-odds. What many responses tell of is
+        raised by little, and DO_NOTHING by nothing. A priority moves by slope times what its propensity
+        does; without a slope by |priority| / propensity times that, too little where a cost is subtracted
 
     References
     ----------
@@ -45,7 +48,9 @@ class InverseGap(Described):
     root of the squared error that is left, and the error of a mean grows with the variance of an outcome,
     r (1 - r) <= r: hence the unit. Scaling gaps by the best, where nothing tells r, is that of Foster and
     Krishnamurthy (2021), "Efficient first-order contextual bandits". Their regret bounds are for bounded
-    rewards; the mixture with ``explore`` costs its share of regret on top.
+    rewards; the mixture with ``explore`` costs its share of regret on top. Optimism by counts is that of
+    Auer, Cesa-Bianchi and Fischer (2002), "Finite-time analysis of the multiarmed bandit problem"; the
+    logarithm of a rate that was counted as m has a variance of about 1 / m.
 
     Examples
     --------
@@ -56,9 +61,9 @@ class InverseGap(Described):
     [[0.143, 0.2, 0.657]]
     """
 
-    explore: float = field(default=0.01, kw_only=True)
+    explore: float = field(default=0.005, kw_only=True)
     gamma: float | None = field(default=None, kw_only=True)
-    optimism: float = field(default=0.0, kw_only=True)
+    optimism: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "explore", number_between(self.explore, name="explore", low=0, high=1))
@@ -68,27 +73,33 @@ class InverseGap(Described):
 
     @property
     def reads_spread(self) -> bool:
-        """Only with optimism."""
-        return self.optimism > 0
+        """Never: doubts are counted in responses."""
+        return False
 
     def weights(self, priorities: Floats, scores: Scores, eligible: Bools) -> Floats:
         """(n, K) inverse gap weights over the eligible of each row."""
         from nba.policies.compiled import inverse_gap
 
-        spread, slope = known_spread(self, scores, eligible) if self.optimism else (_NONE, _NONE)
+        told = scores.responses is not None
         responses = np.empty(0) if scores.responses is None else _counts(scores.responses, name="responses")
-        if scores.responses is not None and not self.optimism:
-            slope = known_slope(self, scores, eligible)
-        counting = self.gamma is None or scores.responses is not None
+        counting = self.gamma is None or told
         rows = _counts(scores.n, name="n") if counting else np.zeros(priorities.shape[1])
         rates = _GAMMA_PER_N, _GAMMA_PER_ROWS_OF_AN_ACTION, _GAMMA_PER_SQRT_N
         weights = np.empty(priorities.shape)
         inverse_gap(
-            np.ascontiguousarray(priorities, np.float64), np.ascontiguousarray(scores.margin, np.float64),
-            spread, slope, rows, responses, np.ascontiguousarray(eligible), rates,
-            -1.0 if self.gamma is None else self.gamma, self.optimism, weights,
+            np.ascontiguousarray(priorities, np.float64),
+            _odds_against(scores) if told else _NONE,
+            known_slope(self, scores, eligible) if told else _NONE,
+            rows, responses, np.exp(self.optimism / np.sqrt(responses + _KNOWN_BEFORE)),
+            np.ascontiguousarray(eligible), rates, -1.0 if self.gamma is None else self.gamma, weights,
         )  # fmt: skip
         return weights
+
+
+def _odds_against(scores: Scores) -> Floats:
+    odds = np.negative(scores.margin, dtype=np.float64, order="C")
+    with np.errstate(over="ignore"):  # what is beyond all doubt stays so
+        return np.asarray(np.exp(odds, out=odds))
 
 
 def _counts(counts: Floats, *, name: str) -> Floats:
@@ -99,24 +110,6 @@ def _counts(counts: Floats, *, name: str) -> Floats:
             "for every action (0 for do_nothing). Give the counts, or set gamma yourself."
         )
     return found
-
-
-def known_spread(policy: object, scores: Scores, eligible: Bools) -> tuple[Floats, Floats]:
-    """(spread, slope) as loops read them, the slope empty where it is not known.
-
-    Raises
-    ------
-    ArgumentError
-        If a spread or slope of an eligible action is missing or infinite, or a spread negative.
-    """
-    spread = np.ascontiguousarray(scores.spread, dtype=np.float64)
-    if not (np.isfinite(spread) & (spread >= 0) | ~eligible).all():
-        raise ArgumentError(
-            f"{type(policy).__name__} found spreads that are missing, infinite or negative, expected a "
-            "standard deviation for every eligible action. Give Scores.spread, or choose a policy "
-            "that does not use it."
-        )
-    return spread, known_slope(policy, scores, eligible)
 
 
 def known_slope(policy: object, scores: Scores, eligible: Bools) -> Floats:

@@ -104,7 +104,7 @@ def keyed_uniforms(hcps: Sequence[str], *, seed: int, at: int, stream: str = "")
     texts = list(hcps)
     together = "".join(texts)
     if together.isascii():
-        blob, sizes = together.encode("ascii"), [len(text) for text in texts]
+        blob, sizes = together.encode("ascii"), list(map(len, texts))
     else:
         parts = [text.encode("utf-8", "surrogatepass") for text in texts]
         blob, sizes = b"".join(parts), [len(part) for part in parts]

@@ -38,8 +38,8 @@ def reads_spread(policy: Policy) -> bool:
     Examples
     --------
     >>> from nba.policies import Greedy, InverseGap, Thompson
-    >>> reads_spread(Greedy()), reads_spread(InverseGap(optimism=1.0)), reads_spread(Thompson())
-    (False, True, True)
+    >>> reads_spread(Greedy()), reads_spread(InverseGap()), reads_spread(Thompson())
+    (False, False, True)
     """
     return bool(getattr(policy, "reads_spread", True))
 

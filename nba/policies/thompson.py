@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nba.contracts import Bools, Floats, Scores
-from nba.policies.inverse_gap import known_spread
+from nba.errors import ArgumentError
+from nba.policies.inverse_gap import known_slope
 from nba.policies.registry import Described, number_between
 
 
@@ -52,7 +53,7 @@ class Thompson(Described):
         """(n, K) the chance of each action to be the best."""
         from nba.policies.quadrature import chances_of_the_best
 
-        spread, slope = known_spread(self, scores, eligible)
+        spread, slope = _known_spread(scores, eligible), known_slope(self, scores, eligible)
         weights = np.empty(priorities.shape)
         chances_of_the_best(
             np.ascontiguousarray(priorities, dtype=np.float64),
@@ -60,3 +61,13 @@ class Thompson(Described):
             spread, slope, np.ascontiguousarray(eligible), self.scale, weights,
         )  # fmt: skip
         return weights
+
+
+def _known_spread(scores: Scores, eligible: Bools) -> Floats:
+    spread = np.ascontiguousarray(scores.spread, dtype=np.float64)
+    if not (np.isfinite(spread) & (spread >= 0) | ~eligible).all():
+        raise ArgumentError(
+            "Thompson found spreads that are missing, infinite or negative, expected a standard deviation "
+            "for every eligible action. Give Scores.spread, or choose a policy that does not use it."
+        )
+    return spread

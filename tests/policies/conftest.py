@@ -19,6 +19,7 @@ def scores_of() -> Callable[..., Scores]:
         spread = blank if seed is None else rng.random(shape)
         rows = np.full(shape[1], n)
         rows[0] = 0.0
-        return Scores(margin=margin, spread=spread, n=rows, prior_only=rows == 0)
+        responses = None if seed is None else rng.integers(0, rows + 1).astype(float)
+        return Scores(margin=margin, spread=spread, n=rows, prior_only=rows == 0, responses=responses)
 
     return make

@@ -41,31 +41,36 @@ def test_weights_are_those_of_the_formula(scores_of, priorities, data, n, gamma)
     found = InverseGap(gamma=gamma).weights(np.array([priorities]), scores, np.array([eligible]))
 
     rows = n * sum(eligible[1:])
-    schedule = min(max(0.3, 3 / sum(eligible)) * rows, 30 * math.sqrt(rows)) if gamma is None else gamma
+    schedule = min(max(1, 5 / sum(eligible)) * rows, 30 * math.sqrt(rows)) if gamma is None else gamma
     np.testing.assert_allclose(found[0], by_hand(priorities, eligible, schedule), atol=1e-12)
 
 
 @settings(max_examples=120, deadline=None)
-@given(data=st.data(), k=st.integers(2, 7), seed=st.integers(0, 99), told=st.booleans())
-def test_gaps_are_counted_in_what_one_outcome_strays_by(data, k, seed, told):
+@given(
+    data=st.data(), k=st.integers(2, 7), seed=st.integers(0, 99), told=st.booleans(),
+    optimism=st.sampled_from([0.0, 0.4, 1.0, 3.0]),
+)  # fmt: skip
+def test_gaps_are_counted_in_what_one_outcome_strays_by(data, k, seed, told, optimism):
     rng = np.random.default_rng(seed)
     margin = np.append(-np.inf, rng.normal(-2, 1, k - 1))
     slope = np.append(0.0, rng.uniform(0.1, 9, k - 1))
     rows = np.append(0.0, rng.integers(0, 900, k - 1))
     responses = np.floor(rows * rng.random(k))
     eligible = np.array([True, *data.draw(st.lists(st.booleans(), min_size=k - 1, max_size=k - 1))])
-    priorities = np.where(slope > 0, slope / (1 + np.exp(-margin)), 0.0)
+    cost = rng.uniform(-0.5, 0.5, k) * (told | (slope == 0))  # do_nothing has a worth of its own
+    priorities = slope / (1 + np.exp(-margin)) - cost
     scores = Scores(
         margin[None], np.zeros((1, k)), rows, rows == 0, slope=slope[None] if told else None,
         responses=responses,
     )  # fmt: skip
 
-    found = InverseGap(gamma=40.0).weights(priorities[None], scores, eligible[None])
+    found = InverseGap(gamma=40.0, optimism=optimism).weights(priorities[None], scores, eligible[None])
 
     share = (responses[eligible].sum() + 0.5) / (rows[eligible].sum() + 1)
     unit = max(slope[eligible]) * math.sqrt(share)  # without a slope, priorities over propensities tell it
+    hopeful = slope / (1 + np.exp(-margin - optimism / np.sqrt(responses + 1))) - cost
     np.testing.assert_allclose(
-        found[0], by_hand(priorities.tolist(), eligible.tolist(), 40.0, unit=unit), atol=1e-9
+        found[0], by_hand(hopeful.tolist(), eligible.tolist(), 40.0, unit=unit), atol=1e-9
     )
 
 
@@ -123,15 +128,25 @@ def test_all_zero_priorities_are_alike(scores_of):
     np.testing.assert_allclose(weights, [[1 / 3, 1 / 3, 0, 1 / 3]])
 
 
-def test_optimism_lifts_what_is_less_well_known():
-    priorities, everything = np.array([[0.0, 0.1, 0.1]]), np.ones((1, 3), dtype=bool)
-    margin = np.array([[-np.inf, *([math.log(0.1 / 0.9)] * 2)]])
-    scores = Scores(margin, np.array([[0.0, 0.1, 0.8]]), np.zeros(3), np.zeros(3, dtype=bool))
+def test_optimism_lifts_whom_few_responses_tell_of():
+    everything, margin = np.ones((1, 4), dtype=bool), np.array([[-np.inf, -2.0, -2.0, -2.0]])
+    rows, responses = np.array([0.0, 0.0, 40.0, 900.0]), np.array([0.0, 0.0, 5.0, 100.0])
+    scores = Scores(margin, np.zeros((1, 4)), rows, rows == 0, responses=responses)
 
-    weights = InverseGap(gamma=10.0, optimism=0.5).weights(priorities, scores, everything)[0]
+    nothing, new, few, many = InverseGap(gamma=10.0).weights(scores.propensity, scores, everything)[0]
 
-    hopeful = [0.0, *(0.1 + 0.5 * 0.1 * 0.9 * spread for spread in (0.1, 0.8))]
-    np.testing.assert_allclose(weights, by_hand(hopeful, [True] * 3, 10.0), atol=1e-12)
+    assert nothing < many < few < new
+    plain = InverseGap(gamma=10.0, optimism=0.0).weights(scores.propensity, scores, everything)[0]
+    np.testing.assert_allclose(plain[2:], plain[3])
+
+
+def test_of_whom_no_response_is_told_nobody_is_lifted(scores_of):
+    priorities, everything = np.array([[0.0, 0.1, 0.2]]), np.ones((1, 3), dtype=bool)
+    scores = replace(scores_of((1, 3)), n=np.array([0.0, 1.0, 900.0]))
+
+    one, other = (InverseGap(optimism=c).weights(priorities, scores, everything) for c in (0.0, 3.0))
+
+    assert one.tobytes() == other.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -153,10 +168,6 @@ def test_scores_that_the_schedule_cannot_use_are_refused(scores_of):
         InverseGap(gamma=1.0).weights(table, replace(known, responses=np.array([0.0, -1.0])), everything)
     with pytest.raises(ArgumentError, match="slopes"):
         InverseGap().weights(table, replace(known, responses=np.ones(2), slope=nan), everything)
-    with pytest.raises(ArgumentError, match="spreads"):
-        InverseGap(optimism=1.0).weights(
-            table, Scores(np.zeros((1, 2)), nan, np.zeros(2), np.zeros(2, dtype=bool)), everything
-        )
 
 
 def test_what_is_ineligible_never_divides_by_zero():

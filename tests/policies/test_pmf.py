@@ -138,16 +138,16 @@ def test_renumbering_the_actions_renumbers_the_probabilities(scores_of, policy, 
     order = np.array(data.draw(st.permutations(range(priorities.shape[1]))))
     scores = scores_of(priorities.shape, n=float(n), seed=seed)
     moved = Scores(
-        scores.margin[:, order], scores.spread[:, order], scores.n[order], scores.prior_only[order]
-    )
+        scores.margin[:, order], scores.spread[:, order], scores.n[order], scores.prior_only[order],
+        responses=scores.responses[order],
+    )  # fmt: skip
     if any(len(set(row)) < len(row) for row in priorities.tolist()):
         return  # between equals the lowest index wins, so order does matter there
 
     one = selection_pmf(policy, priorities=priorities, scores=scores, eligible=eligible)
     other = selection_pmf(policy, priorities=priorities[:, order], scores=moved, eligible=eligible[:, order])
 
-    if "optimism=0.5" not in repr(policy):  # optimism may make equals of what was not
-        np.testing.assert_allclose(other.probs, one.probs[:, order], atol=1e-9)
+    np.testing.assert_allclose(other.probs, one.probs[:, order], atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -372,13 +372,14 @@ def test_keys_and_rows_must_fit():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", [InverseGap(optimism=0.5), Thompson(), Softmax(0.5)], ids=repr)
+@pytest.mark.parametrize("policy", [InverseGap(optimism=3.0), Thompson(), Softmax(0.5)], ids=repr)
 def test_a_million_decisions_occur_as_often_as_their_probabilities_say(policy):
     n, k = 1_000_000, 8
     rng = np.random.default_rng(4)
     margin, spread = rng.normal(-2, 1, (n, k)), rng.uniform(0.1, 0.8, (n, k))
     margin[:, 0], spread[:, 0] = -np.inf, 0.0
-    scores = Scores(margin, spread, np.full(k, 3.0), np.zeros(k, dtype=bool))
+    rows = np.full(k, 3.0)
+    scores = Scores(margin, spread, rows, np.zeros(k, dtype=bool), responses=np.arange(k) % 4.0)
     eligible = rng.random((n, k)) < 0.7
     eligible[:, 0] = True
     pmf = selection_pmf(policy, priorities=scores.propensity, scores=scores, eligible=eligible)
