@@ -39,8 +39,10 @@ class InverseGap(Described):
         they try
     optimism : how many standard errors of its own level each pair's log-odds are raised by, 0 or more;
         a level known from m responses stands to 1 / sqrt(m + 1) in log-odds. What many responses tell of is
-        raised by little, and DO_NOTHING by nothing. A priority moves by slope times what its propensity
-        does; without a slope by |priority| / propensity times that, too little where a cost is subtracted
+        raised by little, and DO_NOTHING by nothing. The longer it takes until outcomes are learned from, the
+        less of it pays: until then, content that is new is lifted everywhere. A priority moves by slope times
+        what its propensity does; without a slope by |priority| / propensity times that, too little where a
+        cost is subtracted
 
     References
     ----------
@@ -63,7 +65,7 @@ class InverseGap(Described):
 
     explore: float = field(default=0.005, kw_only=True)
     gamma: float | None = field(default=None, kw_only=True)
-    optimism: float = field(default=1.0, kw_only=True)
+    optimism: float = field(default=0.5, kw_only=True)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "explore", number_between(self.explore, name="explore", low=0, high=1))
