@@ -92,14 +92,9 @@ def _compress(chain, message, counted, last):  # type: ignore[no-untyped-def]  #
         a1, b2, c3, d0 = _quarter(a1, b2, c3, d0, message[order[10]], message[order[11]])
         a2, b3, c0, d1 = _quarter(a2, b3, c0, d1, message[order[12]], message[order[13]])
         a3, b0, c1, d2 = _quarter(a3, b0, c1, d2, message[order[14]], message[order[15]])
-    chain[0] ^= a0 ^ c0
-    chain[1] ^= a1 ^ c1
-    chain[2] ^= a2 ^ c2
-    chain[3] ^= a3 ^ c3
-    chain[4] ^= b0 ^ d0
-    chain[5] ^= b1 ^ d1
-    chain[6] ^= b2 ^ d2
-    chain[7] ^= b3 ^ d3
+    mixed = (a0 ^ c0, a1 ^ c1, a2 ^ c2, a3 ^ c3, b0 ^ d0, b1 ^ d1, b2 ^ d2, b3 ^ d3)
+    for j in range(8):
+        chain[j] ^= mixed[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -223,12 +218,9 @@ def inverse_gap(priorities, against, slope, rows, responses, lift, eligible, rat
             if responses.size:
                 met += responses[k]
                 odds, more = against[i, k], lift[k]
-                if slope.size:
-                    step = abs(slope[i, k])
-                else:
-                    step = abs(priorities[i, k]) * (1.0 + odds) if odds < np.inf else 0.0
-                reach = max(reach, step)
-                if odds < np.inf:
+                if odds < np.inf:  # do_nothing has none, nor what never answers
+                    step = abs(slope[i, k]) if slope.size else abs(priorities[i, k]) * (1.0 + odds)
+                    reach = max(reach, step)
                     hopeful[k] += step * (odds * (more - 1.0) / ((1.0 + odds) * (more + odds)))
             n_eligible += 1
             known += rows[k]
